@@ -1,0 +1,1 @@
+//! What an event is: topics, schemas, routing and partition columns. No I/O.

@@ -1,0 +1,1 @@
+//! Simulated listeners to Kafka or files.

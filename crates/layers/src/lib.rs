@@ -1,0 +1,1 @@
+//! A dbt project to silver and gold, incremental by the Delta logs.

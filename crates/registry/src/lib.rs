@@ -1,0 +1,1 @@
+//! Schema Registry client, wire framing, and an embedded registry for the demo and tests.

@@ -1,0 +1,34 @@
+//! What can go wrong while a service starts.
+
+use std::path::PathBuf;
+
+/// Why a service could not be configured or started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file named with `--config` is not there.
+    #[error("no configuration file at {path}: create it or name another with --config", path = .0.display())]
+    ConfigMissing(PathBuf),
+    /// The file, or an override from the environment, does not parse or has a value of another type.
+    #[error("configuration: {0}")]
+    ConfigInvalid(String),
+    /// A key that no section has.
+    #[error("configuration: unknown key `{key}` in {place}{}", suggestion(.nearest.as_deref()))]
+    UnknownKey {
+        /// The key with its section, such as `kafka.bootstrap`.
+        key: String,
+        /// The file or environment variable that holds it.
+        place: String,
+        /// The known key that is spelled most alike, if any is.
+        nearest: Option<String>,
+    },
+    /// The signal handlers could not be installed.
+    #[error("cannot listen for SIGTERM and SIGINT: {0}")]
+    Signals(std::io::Error),
+}
+
+/// A result with this crate's error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |key| format!("; did you mean `{key}`?"))
+}
