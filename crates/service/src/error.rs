@@ -21,6 +21,14 @@ pub enum Error {
         /// The known key that is spelled most alike, if any is.
         nearest: Option<String>,
     },
+    /// A credential is there and cannot be read.
+    #[error("credential {path} cannot be read: {source}", path = .path.display())]
+    Credential {
+        /// The credential's file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The signal handlers could not be installed.
     #[error("cannot listen for SIGTERM and SIGINT: {0}")]
     Signals(std::io::Error),

@@ -25,7 +25,9 @@ impl Shutdown {
     /// A shutdown that nobody has requested yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { sender: Arc::new(watch::Sender::new(false)) }
+        Self {
+            sender: Arc::new(watch::Sender::new(false)),
+        }
     }
 
     /// A shutdown that SIGTERM or SIGINT requests. A second signal ends the process at once, with
