@@ -1,0 +1,5 @@
+//! The contract as its readers see it.
+
+mod encoders;
+mod golden;
+mod routing;
