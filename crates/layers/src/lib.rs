@@ -1,1 +1,14 @@
 //! A dbt project to silver and gold, incremental by the Delta logs.
+//!
+//! [`project::load`] reads a project folder into a [`Manifest`]: every model, seed, source, test
+//! and exposure with its compiled SQL. [`select`] picks nodes of it. What runs them tells a
+//! [`Reporter`] about each one.
+
+pub mod diagnostics;
+mod error;
+pub mod manifest;
+pub mod reporter;
+
+pub use error::{Error, Result};
+pub use manifest::{Manifest, Node, Relation};
+pub use reporter::Reporter;

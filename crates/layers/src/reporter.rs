@@ -1,0 +1,129 @@
+//! What a build tells whoever watches it, and what it hands back at the end.
+
+use std::time::Duration;
+
+use crate::manifest::Node;
+
+/// Hears about a build as it goes. Called from many threads.
+pub trait Reporter: Send + Sync {
+    /// Something happened.
+    fn event(&self, event: &Event<'_>);
+}
+
+/// A reporter that says nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Reporter for Silent {
+    fn event(&self, _: &Event<'_>) {}
+}
+
+/// What happened in a build.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The build begins.
+    Started {
+        /// The build's number in `_builds`, when it commits.
+        build: Option<u64>,
+        /// Nodes to run.
+        nodes: usize,
+        /// How many at once.
+        threads: usize,
+    },
+    /// A node begins.
+    NodeStarted {
+        /// Its place in the order of starts, from 1.
+        index: usize,
+        /// Nodes to run.
+        total: usize,
+        /// The node.
+        node: &'a Node,
+    },
+    /// A node ended, or was skipped without a start.
+    NodeFinished {
+        /// Its place in the order of starts, from 1.
+        index: usize,
+        /// Nodes to run.
+        total: usize,
+        /// The node.
+        node: &'a Node,
+        /// How it ended.
+        result: &'a NodeResult,
+    },
+    /// Something to know that is about no single node, such as waiting for another build.
+    Note {
+        /// One line.
+        text: String,
+    },
+}
+
+/// How a node ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// A model or seed is as it should be: written, or found unchanged.
+    Success,
+    /// A test found nothing.
+    Pass,
+    /// A test found something that only warns.
+    Warn,
+    /// A test found something that fails.
+    Fail,
+    /// It could not be run.
+    Error,
+    /// Not run, since something that it reads failed or the build was stopped.
+    Skipped,
+}
+
+/// How a node ended, and with what.
+#[derive(Clone, Debug)]
+pub struct NodeResult {
+    /// The node.
+    pub unique_id: String,
+    /// How it ended.
+    pub status: Status,
+    /// How its rows were brought up to date: `append`, `append new keys`, `replace`, `full`,
+    /// `unchanged`; for a view `create`, for a seed `insert`. `None` for tests.
+    pub way: Option<String>,
+    /// Rows written.
+    pub rows: Option<u64>,
+    /// Tests: failures counted.
+    pub failures: Option<u64>,
+    /// Tests: the first failing rows, as a printed table.
+    pub failing_rows: Option<String>,
+    /// An error's text as the user should read it (already a rendered diagnostic when the place
+    /// is known), or the reason for a skip.
+    pub message: Option<String>,
+    /// From start to end.
+    pub elapsed: Duration,
+}
+
+/// A finished build.
+#[derive(Clone, Debug)]
+pub struct BuildReport {
+    /// Its number in `_builds`, when it committed.
+    pub build: Option<u64>,
+    /// Whether readers see it now.
+    pub published: bool,
+    /// A result per node, in the order they ended.
+    pub results: Vec<NodeResult>,
+    /// From start to end.
+    pub elapsed: Duration,
+}
+
+impl BuildReport {
+    /// Nodes that ended so.
+    pub fn count(&self, status: Status) -> usize {
+        self.results
+            .iter()
+            .filter(|result| result.status == status)
+            .count()
+    }
+
+    /// Whether nothing failed.
+    pub fn is_ok(&self) -> bool {
+        self.results
+            .iter()
+            .all(|result| !matches!(result.status, Status::Error | Status::Fail))
+    }
+}
