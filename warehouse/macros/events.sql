@@ -1,0 +1,38 @@
+{#
+  One row per event id and day, chosen by the event's own columns, so that which copy of a record arrived first makes no difference.
+  An event without an id cannot be told from its copies: it is left out, and data_quality_daily counts it.
+#}
+{% macro one_row_per_event(relation) -%}
+(
+    select
+        *,
+        row_number() over (
+            partition by "eventId", event_date
+            order by ts, "sessionId", "itemInSession", "userId", page
+        ) as copy
+    from {{ relation }}
+    where "eventId" is not null
+)
+{%- endmacro %}
+
+{# The columns that all four facts have. #}
+{% macro event_columns() -%}
+    "eventId" as event_id,
+    event_date,
+    ts,
+    "userId" as user_id,
+    "sessionId" as session_id,
+    "itemInSession" as item_in_session,
+    page,
+    auth,
+    method,
+    status,
+    level,
+    {{ location_id() }} as location_id,
+    city,
+    state,
+    zip,
+    lat,
+    lon,
+    registration as registered_at
+{%- endmacro %}

@@ -1,0 +1,4 @@
+{# A model lies in the schema its folder names (silver, gold, seeds), with no prefix of the target. #}
+{% macro generate_schema_name(custom_schema_name, node) -%}
+    {{ target.schema if custom_schema_name is none else custom_schema_name | trim }}
+{%- endmacro %}

@@ -1,0 +1,7 @@
+{{ config(partition_by='event_date') }}
+
+select
+    {{ event_columns() }},
+    success
+from {{ one_row_per_event(source('bronze', 'auth_events')) }}
+where copy = 1

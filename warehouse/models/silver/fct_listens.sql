@@ -1,0 +1,11 @@
+{{ config(partition_by='event_date') }}
+
+select
+    {{ event_columns() }},
+    coalesce("songId", {{ hash_of('artist', 'song') }}) as song_id,
+    song,
+    coalesce("artistId", md5(coalesce(artist, ''))) as artist_id,
+    artist,
+    duration
+from {{ one_row_per_event(source('bronze', 'listen_events')) }}
+where copy = 1
