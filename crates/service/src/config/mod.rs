@@ -151,6 +151,8 @@ pub struct TopicOverride {
 pub struct Layers {
     /// The folder of the dbt project.
     pub project: PathBuf,
+    /// The dbt target whose builds readers see; builds of other targets are never published.
+    pub target: String,
     /// How many models are built side by side; 0 is one for each core.
     pub threads: usize,
     /// What a build may hold in memory before it spills to disk.
