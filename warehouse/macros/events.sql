@@ -36,3 +36,23 @@
     lon,
     registration as registered_at
 {%- endmacro %}
+
+{#
+  The events of all four facts, one below the other: the columns named (each of event_columns, comma-separated), then
+  kind (listen, page_view, auth, or the change of a subscription) and listened_ms.
+#}
+{% macro all_events(columns) -%}
+(
+    select {{ columns }}, 'listen' as kind, {{ milliseconds('duration') }} as listened_ms
+    from {{ ref('fct_listens') }}
+    union all
+    select {{ columns }}, 'page_view' as kind, cast(null as bigint) as listened_ms
+    from {{ ref('fct_page_views') }}
+    union all
+    select {{ columns }}, 'auth' as kind, cast(null as bigint) as listened_ms
+    from {{ ref('fct_auth') }}
+    union all
+    select {{ columns }}, change as kind, cast(null as bigint) as listened_ms
+    from {{ ref('fct_status_changes') }}
+)
+{%- endmacro %}

@@ -15,6 +15,22 @@
     cast(date_trunc('week', {{ date }}) as date)
 {%- endmacro %}
 
+{# The first of a date's month. #}
 {% macro month_of(date) -%}
     cast(date_trunc('month', {{ date }}) as date)
+{%- endmacro %}
+
+{# Whole milliseconds since 1970 of a timestamp or a date. #}
+{% macro epoch_ms(moment) -%}
+    cast(round(date_part('epoch', {{ moment }}) * 1000) as bigint)
+{%- endmacro %}
+
+{# Whole days from one date to another. #}
+{% macro days_between(first, last) -%}
+    cast(round((date_part('epoch', {{ last }}) - date_part('epoch', {{ first }})) / 86400) as bigint)
+{%- endmacro %}
+
+{# Whether a row of user_days is of the day the user registered. #}
+{% macro registered_that_day() -%}
+    {{ local_day('registered_at', 'cast(registered_at as date)') }} = date
 {%- endmacro %}
