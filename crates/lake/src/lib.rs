@@ -1,1 +1,36 @@
 //! Delta tables on HDFS or a local folder: the commit loop, snapshots and what changed.
+//!
+//! ```no_run
+//! # async fn example(spec: goldrecord_lake::TableSpec, batch: arrow::array::RecordBatch) -> goldrecord_lake::Result<()> {
+//! use goldrecord_lake::{Lake, Proposal, TxnStep, WriteOptions};
+//!
+//! let lake = Lake::open("hdfs://namenode:8020/lake")?;
+//! let table = lake.table("bronze/listen_events");
+//! let mut snapshot = table.create(&spec).await?;
+//! let adds = table.write(&snapshot, vec![batch], &WriteOptions::default()).await?;
+//! let proposal = Proposal {
+//!     operation: "WRITE".into(),
+//!     adds,
+//!     txns: vec![TxnStep { app_id: "cluster/listen_events/0/0".into(), expect: Some(0), next: 512 }],
+//!     data_change: true,
+//!     ..Proposal::default()
+//! };
+//! table.commit(&mut snapshot, &proposal).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod builds;
+mod error;
+mod evolve;
+mod lake;
+mod proposal;
+mod snapshot;
+mod table;
+
+pub use error::{Error, Result};
+pub use evolve::merge_schema;
+pub use lake::Lake;
+pub use proposal::{Fence, MetadataChange, Outcome, Proposal, Refusal, TxnStep};
+pub use snapshot::{AddFile, Changes, Snapshot, Stats};
+pub use table::{Table, TableSpec, WriteOptions, Writer};
