@@ -33,10 +33,20 @@ def main(bronze: Path, database: Path) -> None:
             files = files_of(bronze / topic)
             if not files:
                 sys.exit(f"{bronze / topic} holds no Parquet file: was it ingested?")
-            good = [file for file in files if "event_date=__HIVE_DEFAULT_PARTITION__" not in file] or files
+            good = [
+                file
+                for file in files
+                if "event_date=__HIVE_DEFAULT_PARTITION__" not in file
+            ] or files
             listed = ", ".join("'" + file.replace("'", "''") + "'" for file in good)
-            hive = "hive_partitioning = true, hive_types = {'event_date': DATE}" if "event_date=" in good[0] else ""
-            options = ", ".join(option for option in ["union_by_name = true", hive] if option)
+            hive = (
+                "hive_partitioning = true, hive_types = {'event_date': DATE}"
+                if "event_date=" in good[0]
+                else ""
+            )
+            options = ", ".join(
+                option for option in ["union_by_name = true", hive] if option
+            )
             connection.execute(
                 f"create or replace view bronze.{topic} as select * from read_parquet([{listed}], {options}) where _kind = 'good'"
             )
