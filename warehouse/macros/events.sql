@@ -1,14 +1,18 @@
 {#
-  One row per event id and day, chosen by the event's own columns, so that which copy of a record arrived first makes no difference.
+  One row per event id and day. Copies of an event are alike; should they not be, all of the event's columns choose (`own`: those
+  of this topic alone), so that which copy arrived first makes no difference.
   An event without an id cannot be told from its copies: it is left out, and data_quality_daily counts it.
 #}
-{% macro one_row_per_event(relation) -%}
+{% macro one_row_per_event(relation, own=[]) -%}
 (
     select
         *,
         row_number() over (
             partition by "eventId", event_date
-            order by ts, "sessionId", "itemInSession", "userId", page
+            order by
+                ts, "userId", "sessionId", "itemInSession", page, auth, method, status, level,
+                city, state, zip, lat, lon, registration
+                {%- for column in own %}, {{ column }}{% endfor %}
         ) as copy
     from {{ relation }}
     where "eventId" is not null

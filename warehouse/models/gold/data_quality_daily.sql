@@ -12,5 +12,5 @@ select
     {{ count_if('"userId" is null') }} as rows_without_user
 from {{ source('bronze', topic) }}
 group by event_date
-{{ 'union all' if not loop.last }}
+{% if not loop.last %}union all{% endif %}
 {% endfor %}

@@ -3,5 +3,5 @@
 select
     {{ event_columns() }},
     success
-from {{ one_row_per_event(source('bronze', 'auth_events')) }}
+from {{ one_row_per_event(source('bronze', 'auth_events'), own=['success']) }}
 where copy = 1

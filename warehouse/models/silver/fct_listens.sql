@@ -7,5 +7,5 @@ select
     coalesce("artistId", md5(coalesce(artist, ''))) as artist_id,
     artist,
     duration
-from {{ one_row_per_event(source('bronze', 'listen_events')) }}
+from {{ one_row_per_event(source('bronze', 'listen_events'), own=['artist', 'song', 'duration', '"songId"', '"artistId"']) }}
 where copy = 1

@@ -9,5 +9,5 @@ select
         when 'Submit Downgrade' then 'downgrade'
         when 'Cancellation Confirmation' then 'cancellation'
     end as change
-from {{ one_row_per_event(source('bronze', 'status_change_events')) }}
+from {{ one_row_per_event(source('bronze', 'status_change_events'), own=['"prevLevel"']) }}
 where copy = 1

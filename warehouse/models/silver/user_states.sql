@@ -20,7 +20,7 @@ with events as (
         state
     from {{ source('bronze', topic) }}
     where "userId" is not null
-    {{ 'union all' if not loop.last }}
+    {% if not loop.last %}union all{% endif %}
     {% endfor %}
 ),
 
@@ -39,7 +39,7 @@ profiles as (
         {{ profile() }} as profile,
         lead(ts) over (
             partition by user_id, event_date
-            order by ts, session_id, item_in_session, event_id
+            order by ts, session_id, item_in_session, event_id, {{ profile() }}, registered_at
         ) as next_ts
     from events
 ),
