@@ -1,1 +1,30 @@
-//! Real servers as child processes, for tests and ./dev stack.
+//! Real servers as child processes: Kafka, HDFS, a Schema Registry and ClickHouse, for tests and
+//! for `./dev stack`.
+//!
+//! ```no_run
+//! use goldrecord_testkit::{Kafka, require};
+//!
+//! let Some(kafka) = require(Kafka::shared()) else { return };
+//! println!("produce to {}", kafka.bootstrap_servers());
+//! ```
+//!
+//! A server listens on free ports of 127.0.0.1 and keeps its data in a temporary folder. It is
+//! ready when `start` returns, is stopped when dropped, and never outlives the process that
+//! started it, even one that is killed. The programs are fetched once (see [`fetch`]).
+
+mod cache;
+mod error;
+pub mod fetch;
+mod http;
+mod identity;
+mod ports;
+mod process;
+mod require;
+mod server;
+mod servers;
+pub mod stack;
+mod template;
+
+pub use error::{Error, Result};
+pub use require::require;
+pub use servers::{ClickHouse, Hdfs, Kafka, Kind, SchemaRegistry};

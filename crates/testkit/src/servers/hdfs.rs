@@ -1,0 +1,120 @@
+//! HDFS: a NameNode and one DataNode.
+
+use std::path::Path;
+
+use super::{Kind, java_flags, server_of_a_test, strings};
+use crate::process::Launch;
+use crate::server::{Recipe, Server};
+use crate::{Result, fetch, http, template};
+
+/// NameNode RPC and web, DataNode data, web and RPC.
+pub(super) const PORTS: usize = 5;
+
+/// A NameNode with one DataNode. The user who runs the tests is HDFS's superuser.
+#[derive(Debug)]
+pub struct Hdfs {
+    server: Server,
+    ports: [u16; PORTS],
+}
+
+server_of_a_test!(Hdfs, Kind::Hdfs);
+
+impl Hdfs {
+    /// The file system's root, such as `hdfs://127.0.0.1:23456`.
+    pub fn url(&self) -> String {
+        url(self.ports[0])
+    }
+
+    /// The NameNode's web pages, JMX and WebHDFS, such as `http://127.0.0.1:23457`.
+    pub fn web_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports[1])
+    }
+
+    fn recipe_in(installation: &Path, dir: &Path, ports: [u16; PORTS]) -> Result<Recipe> {
+        recipe(installation, dir, ports)
+    }
+}
+
+pub(super) fn url(port: u16) -> String {
+    format!("hdfs://127.0.0.1:{port}")
+}
+
+pub(super) fn recipe(installation: &Path, dir: &Path, ports: [u16; PORTS]) -> Result<Recipe> {
+    let java = fetch::java()?;
+    let [port, web_port, data_port, data_web_port, data_ipc_port] = ports;
+    let folder = dir.display().to_string();
+    let core_site = template::fill(
+        include_str!("../templates/core-site.xml"),
+        &[("port", port.to_string()), ("dir", folder.clone())],
+    );
+    let hdfs_site = template::fill(
+        include_str!("../templates/hdfs-site.xml"),
+        &[
+            ("port", port.to_string()),
+            ("web_port", web_port.to_string()),
+            ("data_port", data_port.to_string()),
+            ("data_web_port", data_web_port.to_string()),
+            ("data_ipc_port", data_ipc_port.to_string()),
+            ("dir", folder.clone()),
+        ],
+    );
+    let run = |name, class: &str, arguments: &[&str]| Launch {
+        name,
+        program: java.clone(),
+        arguments: java_flags(256)
+            .into_iter()
+            .chain(strings([
+                "--add-opens=java.base/java.lang=ALL-UNNAMED",
+                "--add-opens=java.base/java.io=ALL-UNNAMED",
+            ]))
+            .chain([
+                format!("-Dhadoop.home.dir={folder}"),
+                "-cp".to_owned(),
+                format!("conf:{}/lib/*", installation.display()),
+                format!("org.apache.hadoop.hdfs.server.{class}"),
+            ])
+            .chain(arguments.iter().map(|word| (*word).to_owned()))
+            .collect(),
+    };
+    Ok(Recipe {
+        kind: Kind::Hdfs,
+        files: vec![
+            ("conf/core-site.xml", core_site),
+            ("conf/hdfs-site.xml", hdfs_site),
+            (
+                "conf/log4j.properties",
+                include_str!("../templates/hdfs-log4j.properties").to_owned(),
+            ),
+        ],
+        prepare: Some((
+            run(
+                "format",
+                "namenode.NameNode",
+                &["-format", "-nonInteractive"],
+            ),
+            "namenode/current/VERSION",
+        )),
+        processes: vec![
+            run("namenode", "namenode.NameNode", &[]),
+            run("datanode", "datanode.DataNode", &[]),
+        ],
+        check: Box::new(move || takes_writes(web_port)),
+    })
+}
+
+/// Out of safe mode, and with a DataNode to write to.
+fn takes_writes(web_port: u16) -> Result<(), String> {
+    let beans = http::get(
+        web_port,
+        "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState",
+    )?;
+    let beans: serde_json::Value =
+        serde_json::from_str(&beans).map_err(|e| format!("the NameNode's JMX: {e}"))?;
+    let state = &beans["beans"][0];
+    let (mode, live) = (&state["FSState"], &state["NumLiveDataNodes"]);
+    if mode == "Operational" && live == 1 {
+        Ok(())
+    } else {
+        Err(format!("the NameNode is {mode} with {live} live DataNodes"))
+    }
+}
