@@ -27,6 +27,58 @@ pub enum Error {
     /// A command line, option or profile that cannot be used.
     #[error("{0}")]
     Usage(String),
+    /// The lake could not be read or written.
+    #[error("{0}")]
+    Lake(#[from] goldrecord_lake::Error),
+    /// The query engine failed at something that is no fault of the project.
+    #[error("cannot {action}: {source}")]
+    Engine {
+        /// What was being done.
+        action: String,
+        /// What the engine said.
+        source: Box<datafusion::error::DataFusionError>,
+    },
+    /// A table that is read does not exist.
+    #[error("{reader} reads {table}, which does not exist: {mend}")]
+    NoTable {
+        /// Who reads it.
+        reader: String,
+        /// Its name, `bronze.listen_events`.
+        table: String,
+        /// What to do about it.
+        mend: String,
+    },
+    /// A newer build has taken over the lake.
+    #[error("build {ours} was superseded by build {found}, which has written {table}: nothing more of it is committed")]
+    Superseded {
+        /// Our build's number.
+        ours: i64,
+        /// The newer one's.
+        found: i64,
+        /// Where it was met.
+        table: String,
+    },
+    /// Another build opened at the same moment.
+    #[error("build {number} of target `{target}` has just been opened by {owner}; run this one again when it is done")]
+    Busy {
+        /// The other build's number.
+        number: i64,
+        /// The target of both.
+        target: String,
+        /// Who opened it.
+        owner: String,
+    },
+    /// Another writer changed a table while this build was writing it.
+    #[error("{table} was not committed: {why}; run the build again")]
+    Refused {
+        /// The table.
+        table: String,
+        /// What the commit found.
+        why: String,
+    },
+    /// A signal ended the build.
+    #[error("interrupted; the next build goes on where this one stopped")]
+    Interrupted,
 }
 
 impl From<Diagnostic> for Error {
@@ -36,6 +88,25 @@ impl From<Diagnostic> for Error {
 }
 
 impl Error {
+    /// For `map_err`: the engine could not do `action`.
+    pub(crate) fn engine(
+        action: impl Into<String>,
+    ) -> impl FnOnce(datafusion::error::DataFusionError) -> Self {
+        let action = action.into();
+        move |source| Self::Engine { action, source: Box::new(source) }
+    }
+
+    /// One error as it is, several as one.
+    pub(crate) fn many(mut errors: Vec<Error>) -> Self {
+        match errors.pop() {
+            Some(last) if errors.is_empty() => last,
+            last => {
+                errors.extend(last);
+                Self::Many(errors)
+            }
+        }
+    }
+
     pub(crate) fn file(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::File {
             path: path.into(),

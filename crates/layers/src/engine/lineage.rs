@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use arrow::datatypes::FieldRef;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, JoinType};
 use datafusion::logical_expr::{
@@ -16,7 +17,7 @@ use datafusion::logical_expr::{
 };
 
 /// The partition columns of each table, by the table's full name.
-pub type PartitionColumns = BTreeMap<String, Vec<String>>;
+pub type PartitionColumns = BTreeMap<String, Vec<FieldRef>>;
 
 /// How the rows of one output partition depend on one scan of a table.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,8 +46,14 @@ type Key = Result<Expr, String>;
 /// # Panics
 /// When the plan has no such column.
 pub fn trace(plan: &LogicalPlan, column: usize, tables: &PartitionColumns) -> Vec<Dependence> {
-    assert!(column < plan.schema().fields().len(), "the plan has the column");
-    let mut walk = Walk { tables, found: Vec::new() };
+    assert!(
+        column < plan.schema().fields().len(),
+        "the plan has the column"
+    );
+    let mut walk = Walk {
+        tables,
+        found: Vec::new(),
+    };
     walk.down(plan, Ok(column_at(plan.schema(), column)));
     walk.found
 }
@@ -81,7 +88,11 @@ pub fn undetermined_function(plan: &LogicalPlan) -> Option<String> {
                 Ok(TreeNodeRecursion::Continue)
             });
         }
-        Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        Ok(if found.is_some() {
+            TreeNodeRecursion::Stop
+        } else {
+            TreeNodeRecursion::Continue
+        })
     });
     found
 }
@@ -98,16 +109,20 @@ impl Walk<'_> {
             LogicalPlan::TableScan(scan) => self.scan(scan, key),
             LogicalPlan::Projection(projection) => {
                 let key = key.and_then(|key| {
-                    substitute(&key, &projection.schema, &|index| Some(bare(&projection.expr[index])))
-                        .ok_or_else(|| lost(&key, "a projection"))
+                    substitute(&key, &projection.schema, &|index| {
+                        Some(bare(&projection.expr[index]))
+                    })
+                    .ok_or_else(|| lost(&key, "a projection"))
                 });
                 self.down(&projection.input, key);
             }
             LogicalPlan::SubqueryAlias(alias) => {
                 let input = &alias.input;
                 let key = key.and_then(|key| {
-                    substitute(&key, &alias.schema, &|index| Some(column_at(input.schema(), index)))
-                        .ok_or_else(|| lost(&key, "an alias"))
+                    substitute(&key, &alias.schema, &|index| {
+                        Some(column_at(input.schema(), index))
+                    })
+                    .ok_or_else(|| lost(&key, "an alias"))
                 });
                 self.down(input, key);
             }
@@ -121,7 +136,10 @@ impl Walk<'_> {
                 self.down(&sort.input, key);
             }
             LogicalPlan::Limit(limit) => {
-                self.down(&limit.input, key.and(Err("the first rows of all are taken (`limit`)".to_owned())));
+                self.down(
+                    &limit.input,
+                    key.and(Err("the first rows of all are taken (`limit`)".to_owned())),
+                );
             }
             LogicalPlan::Aggregate(aggregate) => {
                 let key = key.and_then(|key| through_aggregate(aggregate, &key));
@@ -133,7 +151,9 @@ impl Walk<'_> {
                     let key = substitute(&key, &window.schema, &|index| {
                         (index < width).then(|| column_at(window.input.schema(), index))
                     })
-                    .ok_or_else(|| format!("`{}` is computed by a window function", key.human_display()))?;
+                    .ok_or_else(|| {
+                        format!("`{}` is computed by a window function", key.human_display())
+                    })?;
                     for expr in &window.window_expr {
                         let Some(partition_by) = window_partition(expr) else {
                             return Err(lost(&key, "a window function"));
@@ -161,16 +181,20 @@ impl Walk<'_> {
             LogicalPlan::Union(union) => {
                 for input in &union.inputs {
                     let key = key.clone().and_then(|key| {
-                        substitute(&key, &union.schema, &|index| Some(column_at(input.schema(), index)))
-                            .ok_or_else(|| lost(&key, "a union"))
+                        substitute(&key, &union.schema, &|index| {
+                            Some(column_at(input.schema(), index))
+                        })
+                        .ok_or_else(|| lost(&key, "a union"))
                     });
                     self.down(input, key);
                 }
             }
             LogicalPlan::Distinct(Distinct::All(input)) => {
                 let key = key.and_then(|key| {
-                    substitute(&key, input.schema(), &|index| Some(column_at(input.schema(), index)))
-                        .ok_or_else(|| lost(&key, "a distinct"))
+                    substitute(&key, input.schema(), &|index| {
+                        Some(column_at(input.schema(), index))
+                    })
+                    .ok_or_else(|| lost(&key, "a distinct"))
                 });
                 self.down(input, key);
             }
@@ -183,7 +207,10 @@ impl Walk<'_> {
                     if covered(&inner, &distinct.on_expr) {
                         Ok(inner)
                     } else {
-                        Err(format!("`distinct on` is not over `{}`", key.human_display()))
+                        Err(format!(
+                            "`distinct on` is not over `{}`",
+                            key.human_display()
+                        ))
                     }
                 });
                 self.down(&distinct.input, key);
@@ -212,7 +239,10 @@ impl Walk<'_> {
                 Ok(TreeNodeRecursion::Continue)
             });
             for subquery in below {
-                self.down(&subquery, Err("it is read in a subquery of an expression".to_owned()));
+                self.down(
+                    &subquery,
+                    Err("it is read in a subquery of an expression".to_owned()),
+                );
             }
         }
     }
@@ -232,7 +262,11 @@ impl Walk<'_> {
         if columns.is_empty() {
             return On::Everything("the partition value is a constant".to_owned());
         }
-        if let Some(column) = columns.iter().find(|column| !partitions.contains(&column.name)) {
+        if let Some(column) = columns.iter().find(|column| {
+            !partitions
+                .iter()
+                .any(|partition| *partition.name() == column.name)
+        }) {
             return On::Everything(if partitions.is_empty() {
                 "it has no partitions".to_owned()
             } else {
@@ -243,7 +277,9 @@ impl Walk<'_> {
             return On::Everything(format!("`{}` is not a pure function", key.human_display()));
         }
         let unqualified = substitute(key, &scan.projected_schema, &|index| {
-            Some(Expr::Column(Column::new_unqualified(scan.projected_schema.field(index).name())))
+            Some(Expr::Column(Column::new_unqualified(
+                scan.projected_schema.field(index).name(),
+            )))
         });
         match unqualified {
             Some(expr) => On::Partitions(expr),
@@ -254,11 +290,17 @@ impl Walk<'_> {
 
 /// The key in terms of the aggregate's input, when it is made of group keys alone.
 fn through_aggregate(aggregate: &Aggregate, key: &Expr) -> Key {
-    if aggregate.group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_))) {
+    if aggregate
+        .group_expr
+        .iter()
+        .any(|expr| matches!(expr, Expr::GroupingSet(_)))
+    {
         return Err("grouping sets are not traced".to_owned());
     }
-    substitute(key, &aggregate.schema, &|index| aggregate.group_expr.get(index).map(bare))
-        .ok_or_else(|| format!("`{}` is not a group key", key.human_display()))
+    substitute(key, &aggregate.schema, &|index| {
+        aggregate.group_expr.get(index).map(bare)
+    })
+    .ok_or_else(|| format!("`{}` is not a group key", key.human_display()))
 }
 
 /// The key in terms of each side of a join.
@@ -270,7 +312,12 @@ fn through_join(join: &Join, key: &Expr) -> (Key, Key) {
     let pairs = equalities(join);
     let sides = (join.left.schema(), join.right.schema());
     let width = sides.0.fields().len();
-    let not_key = |side: &str| format!("`{}` is not among the join's keys on the {side} side", key.human_display());
+    let not_key = |side: &str| {
+        format!(
+            "`{}` is not among the join's keys on the {side} side",
+            key.human_display()
+        )
+    };
     // What the join's columns are on its own sides.
     let own = |schema: &DFSchema, left: bool| {
         let offset = if left { 0 } else { width };
@@ -281,11 +328,19 @@ fn through_join(join: &Join, key: &Expr) -> (Key, Key) {
         })
     };
     let by_equality = |expr: &Expr, to_left: bool| {
-        let (from, to) = if to_left { (sides.1, sides.0) } else { (sides.0, sides.1) };
+        let (from, to) = if to_left {
+            (sides.1, sides.0)
+        } else {
+            (sides.0, sides.1)
+        };
         let replaced = substitute(expr, from, &|index| {
             let column = column_at(from, index);
             pairs.iter().find_map(|(left, right)| {
-                let (ours, theirs) = if to_left { (right, left) } else { (left, right) };
+                let (ours, theirs) = if to_left {
+                    (right, left)
+                } else {
+                    (left, right)
+                };
                 let same_type = ours.get_type(from).ok()? == theirs.get_type(to).ok()?;
                 (*ours == column && same_type).then(|| theirs.clone())
             })
@@ -326,12 +381,18 @@ fn through_join(join: &Join, key: &Expr) -> (Key, Key) {
             if let Some((left, right)) = coalesced(join, key, &pairs) {
                 return (Ok(left), Ok(right));
             }
-            let why = format!("`{}` is not the coalesced key of the full join", key.human_display());
+            let why = format!(
+                "`{}` is not the coalesced key of the full join",
+                key.human_display()
+            );
             return (Err(why.clone()), Err(why));
         }
         _ => {}
     }
-    let why = format!("`{}` is not a column of the side of the join that is kept", key.human_display());
+    let why = format!(
+        "`{}` is not a column of the side of the join that is kept",
+        key.human_display()
+    );
     (Err(why.clone()), Err(why))
 }
 
@@ -344,8 +405,10 @@ fn coalesced(join: &Join, key: &Expr, pairs: &[(Expr, Expr)]) -> Option<(Expr, E
             if let Expr::ScalarFunction(function) = &part
                 && function.func.name() == "coalesce"
                 && let [Expr::Column(a), Expr::Column(b)] = function.args.as_slice()
-                && let (Some(a), Some(b)) =
-                    (join.schema.maybe_index_of_column(a), join.schema.maybe_index_of_column(b))
+                && let (Some(a), Some(b)) = (
+                    join.schema.maybe_index_of_column(a),
+                    join.schema.maybe_index_of_column(b),
+                )
             {
                 let (left, right) = if a < b { (a, b) } else { (b, a) };
                 if left < width && right >= width {
@@ -363,8 +426,15 @@ fn coalesced(join: &Join, key: &Expr, pairs: &[(Expr, Expr)]) -> Option<(Expr, E
             })
         });
         let expr = replaced.ok()?.data;
-        let schema = if take_left { join.left.schema() } else { join.right.schema() };
-        let resolved = expr.column_refs().iter().all(|column| schema.maybe_index_of_column(column).is_some());
+        let schema = if take_left {
+            join.left.schema()
+        } else {
+            join.right.schema()
+        };
+        let resolved = expr
+            .column_refs()
+            .iter()
+            .all(|column| schema.maybe_index_of_column(column).is_some());
         (resolved && no_coalesce(&expr)).then_some(expr)
     };
     Some((side(true)?, side(false)?))
@@ -372,21 +442,31 @@ fn coalesced(join: &Join, key: &Expr, pairs: &[(Expr, Expr)]) -> Option<(Expr, E
 
 fn no_coalesce(expr: &Expr) -> bool {
     !expr
-        .exists(|part| Ok(matches!(part, Expr::ScalarFunction(function) if function.func.name() == "coalesce")))
+        .exists(|part| {
+            Ok(matches!(part, Expr::ScalarFunction(function) if function.func.name() == "coalesce"))
+        })
         .unwrap_or(true)
 }
 
 /// The pairs of expressions (of the left, of the right side) that a join holds equal.
 fn equalities(join: &Join) -> Vec<(Expr, Expr)> {
-    let mut pairs: Vec<(Expr, Expr)> =
-        join.on.iter().map(|(left, right)| (bare(left), bare(right))).collect();
+    let mut pairs: Vec<(Expr, Expr)> = join
+        .on
+        .iter()
+        .map(|(left, right)| (bare(left), bare(right)))
+        .collect();
     let mut stack: Vec<&Expr> = join.filter.iter().collect();
     let within = |expr: &Expr, schema: &DFSchema| {
         let columns = expr.column_refs();
-        !columns.is_empty() && columns.iter().all(|column| schema.maybe_index_of_column(column).is_some())
+        !columns.is_empty()
+            && columns
+                .iter()
+                .all(|column| schema.maybe_index_of_column(column).is_some())
     };
     while let Some(expr) = stack.pop() {
-        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else { continue };
+        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else {
+            continue;
+        };
         match op {
             Operator::And => stack.extend([left.as_ref(), right.as_ref()]),
             Operator::Eq => {
@@ -404,7 +484,10 @@ fn equalities(join: &Join) -> Vec<(Expr, Expr)> {
     pairs
         .into_iter()
         .filter_map(|(left, right)| {
-            Some((qualify(&left, join.left.schema())?, qualify(&right, join.right.schema())?))
+            Some((
+                qualify(&left, join.left.schema())?,
+                qualify(&right, join.right.schema())?,
+            ))
         })
         .collect()
 }
@@ -447,7 +530,8 @@ fn covered(expr: &Expr, by: &[Expr]) -> bool {
 fn same_column(a: &Expr, b: &Expr) -> bool {
     match (a, b) {
         (Expr::Column(a), Expr::Column(b)) => {
-            a.name == b.name && (a.relation == b.relation || a.relation.is_none() || b.relation.is_none())
+            a.name == b.name
+                && (a.relation == b.relation || a.relation.is_none() || b.relation.is_none())
         }
         _ => false,
     }

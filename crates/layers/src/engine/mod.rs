@@ -1,0 +1,68 @@
+//! The engine: plans a project over a lake, writes what changed, tests it, publishes it.
+//!
+//! - [`lineage`] and [`ways`] decide, from a model's plan, how little must be computed.
+//! - [`state`] knows what a table last read, [`touched`] which partitions that concerns.
+//! - [`project`] plans everything before anything is written; [`stage`] writes files that no
+//!   commit names yet; [`build`] tests and commits them, and closes the build.
+
+mod build;
+mod checks;
+mod explain;
+pub(crate) mod lineage;
+mod order;
+mod plan;
+pub(crate) mod project;
+pub(crate) mod relations;
+mod scan;
+mod seeds;
+pub(crate) mod session;
+mod stage;
+mod state;
+mod touched;
+pub(crate) mod ways;
+
+use std::collections::BTreeSet;
+
+pub use build::build;
+pub use explain::{Explanation, explain};
+
+use crate::Result;
+use crate::manifest::Manifest;
+use goldrecord_lake::Lake;
+
+/// What to build, and with what.
+#[derive(Clone, Debug)]
+pub struct BuildOptions {
+    /// Unique ids of the models, seeds and tests to run; others in it are passed over.
+    pub selected: BTreeSet<String>,
+    /// How many models at once, and how many partitions a query.
+    pub threads: usize,
+    /// Bytes that queries may hold in memory together before they spill to disk.
+    pub memory: usize,
+    /// Compute every selected table anew.
+    pub full_refresh: bool,
+    /// Start no other node after the first failure.
+    pub fail_fast: bool,
+    /// Whether readers see the result when everything passed: the target is the configuration's.
+    pub publish: bool,
+}
+
+impl Default for BuildOptions {
+    fn default() -> Self {
+        Self {
+            selected: BTreeSet::new(),
+            threads: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+            memory: 2 << 30,
+            full_refresh: false,
+            fail_fast: false,
+            publish: true,
+        }
+    }
+}
+
+/// Plan the selected nodes over a lake and write nothing: everything wrong with them is the error.
+pub async fn plan_all(manifest: &Manifest, lake: &Lake, selected: &BTreeSet<String>) -> Result<()> {
+    let engine = session::Engine::new(lake, 1, BuildOptions::default().memory)?;
+    project::Project::plan(manifest, lake, &engine, selected).await?;
+    Ok(())
+}

@@ -1,0 +1,361 @@
+//! SQL to plans, before anything is written; errors with the place in the model's file.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::common::{Column, DataFusionError, SchemaError};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
+use datafusion::prelude::SessionContext;
+
+use crate::diagnostics::{Diagnostic, nearest};
+use crate::manifest::Node;
+use crate::{Error, Result};
+
+/// The plan of a node's SQL over the session's relations, types checked.
+pub async fn plan(session: &SessionContext, node: &Node, sql: &str) -> Result<LogicalPlan> {
+    let state = session.state();
+    let explain = |error: DataFusionError| explain(session, node, sql, &error);
+    let plan = state.create_logical_plan(sql).await.map_err(explain)?;
+    if !matches!(
+        plan,
+        LogicalPlan::Projection(_)
+            | LogicalPlan::Filter(_)
+            | LogicalPlan::Window(_)
+            | LogicalPlan::Aggregate(_)
+            | LogicalPlan::Sort(_)
+            | LogicalPlan::Join(_)
+            | LogicalPlan::Union(_)
+            | LogicalPlan::TableScan(_)
+            | LogicalPlan::EmptyRelation(_)
+            | LogicalPlan::SubqueryAlias(_)
+            | LogicalPlan::Limit(_)
+            | LogicalPlan::Values(_)
+            | LogicalPlan::Distinct(_)
+            | LogicalPlan::Unnest(_)
+            | LogicalPlan::RecursiveQuery(_)
+    ) {
+        return Err(
+            Diagnostic::new(format!("{} is no query: write one `select`", node.name))
+                .in_file(&node.original_file_path)
+                .into(),
+        );
+    }
+    // Types are coerced and checked by the analyzer; a plan without its errors also executes.
+    state
+        .optimize(&plan)
+        .map_err(|error| self::explain(session, node, sql, &error))?;
+    Ok(plan)
+}
+
+/// A plan whose columns have types that a table can hold: the same plan under casts.
+pub fn storable(node: &Node, plan: LogicalPlan) -> Result<LogicalPlan> {
+    let schema = Arc::clone(plan.schema());
+    let mut exprs = Vec::with_capacity(schema.fields().len());
+    for (index, field) in schema.fields().iter().enumerate() {
+        if schema.fields()[..index]
+            .iter()
+            .any(|before| before.name().eq_ignore_ascii_case(field.name()))
+        {
+            return Err(in_node(
+                node,
+                format!("{} has two columns named `{}`", node.name, field.name()),
+            )
+            .help("give one of them another name with `as`")
+            .into());
+        }
+        let wanted = stored_type(field).map_err(|why| {
+            Error::from(
+                in_node(
+                    node,
+                    format!(
+                        "column `{}` of {} cannot be stored: {why}",
+                        field.name(),
+                        node.name
+                    ),
+                )
+                .help("cast it in the model's `select`"),
+            )
+        })?;
+        let column = Expr::Column(Column::from(schema.qualified_field(index)));
+        exprs.push(if &wanted == field.data_type() {
+            column.alias(field.name())
+        } else {
+            cast(column, wanted).alias(field.name())
+        });
+    }
+    LogicalPlanBuilder::from(plan)
+        .project(exprs)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(Error::engine(format!("plan {}", node.name)))
+}
+
+/// The columns of the table that a plan fills: all of them may be null, as bronze's may.
+pub fn table_schema(node: &Node, plan: &LogicalPlan) -> SchemaRef {
+    let described = |name: &str| {
+        node.columns
+            .iter()
+            .find(|column| column.name == name)
+            .map(|column| column.description.trim())
+    };
+    let fields: Vec<Field> = plan
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| {
+            let stored = Field::new(field.name(), field.data_type().clone(), true);
+            match described(field.name()) {
+                Some(text) if !text.is_empty() => {
+                    stored.with_metadata([("comment".to_owned(), text.to_owned())].into())
+                }
+                _ => stored,
+            }
+        })
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// Check that a table's partition columns are there and can name folders.
+pub fn check_partitions(node: &Node, schema: &Schema) -> Result<()> {
+    for name in &node.config.partition_by {
+        let Ok(field) = schema.field_with_name(name) else {
+            let mut wrong = in_node(
+                node,
+                format!(
+                    "`partition_by` names `{name}`, which is no column of {}",
+                    node.name
+                ),
+            );
+            if let Some(near) = nearest(
+                name,
+                schema.fields().iter().map(|field| field.name().as_str()),
+            ) {
+                wrong = wrong.help(format!("did you mean `{near}`?"));
+            }
+            return Err(wrong.into());
+        };
+        if !matches!(
+            field.data_type(),
+            DataType::Date32
+                | DataType::Utf8
+                | DataType::Boolean
+                | DataType::Timestamp(..)
+                | DataType::Int8
+                | DataType::Int16
+                | DataType::Int32
+                | DataType::Int64
+        ) {
+            return Err(in_node(
+                node,
+                format!(
+                    "`partition_by` names `{name}`, which is {}",
+                    field.data_type()
+                ),
+            )
+            .help("partition by a date, a time, text or a whole number")
+            .into());
+        }
+    }
+    if !schema.fields().is_empty() && schema.fields().len() == node.config.partition_by.len() {
+        return Err(in_node(
+            node,
+            format!("all columns of {} are partition columns", node.name),
+        )
+        .help("leave one out of `partition_by`")
+        .into());
+    }
+    Ok(())
+}
+
+fn in_node(node: &Node, message: String) -> Diagnostic {
+    Diagnostic::new(message).in_file(&node.original_file_path)
+}
+
+/// The type under which a column is stored: what every Delta reader can read.
+fn stored_type(field: &Field) -> Result<DataType, String> {
+    Ok(match field.data_type() {
+        DataType::UInt8 => DataType::Int16,
+        DataType::UInt16 => DataType::Int32,
+        DataType::UInt32 | DataType::UInt64 => DataType::Int64,
+        DataType::Float16 => DataType::Float32,
+        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+        DataType::BinaryView | DataType::LargeBinary | DataType::FixedSizeBinary(_) => {
+            DataType::Binary
+        }
+        DataType::Dictionary(_, value) => {
+            stored_type(&Field::new(field.name(), value.as_ref().clone(), true))?
+        }
+        DataType::Timestamp(..) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        DataType::Date64 => DataType::Date32,
+        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+            DataType::Decimal128(*precision, *scale)
+        }
+        DataType::Decimal256(precision, scale) if *precision <= 38 => {
+            DataType::Decimal128(*precision, *scale)
+        }
+        DataType::List(item) | DataType::LargeList(item) => {
+            let inner = stored_type(item)?;
+            DataType::List(Arc::new(Field::new("element", inner, true)))
+        }
+        DataType::Struct(fields) => DataType::Struct(
+            fields
+                .iter()
+                .map(|field| Ok(Field::new(field.name(), stored_type(field)?, true)))
+                .collect::<Result<_, String>>()?,
+        ),
+        same @ (DataType::Boolean
+        | DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Utf8
+        | DataType::Binary
+        | DataType::Date32
+        | DataType::Decimal128(..)) => same.clone(),
+        DataType::Null => return Err("it is null in every row and has no type".to_owned()),
+        other => return Err(format!("a table has no type for {other}")),
+    })
+}
+
+/// An error of planning as the author of the SQL should read it.
+fn explain(session: &SessionContext, node: &Node, sql: &str, error: &DataFusionError) -> Error {
+    let root = error.find_root();
+    let mut message = first_line(&root.strip_backtrace());
+    let mut help = None;
+    let mut known: Vec<String> = Vec::new();
+    match root {
+        DataFusionError::SchemaError(schema_error, _) => match schema_error.as_ref() {
+            SchemaError::FieldNotFound {
+                field,
+                valid_fields,
+            } => {
+                message = format!("no column `{}`", field.name());
+                known = valid_fields
+                    .iter()
+                    .map(|field| field.name().to_owned())
+                    .collect();
+                known.sort();
+                known.dedup();
+                help = suggestion(field.name(), &known);
+            }
+            SchemaError::AmbiguousReference { field } => {
+                message = format!("`{}` is a column of several relations", field.name());
+                help = Some("write the relation's name before it".to_owned());
+            }
+            _ => {}
+        },
+        DataFusionError::SQL(..) => {
+            message = message
+                .replace("sql parser error: ", "")
+                .replace("ParserError(\"", "")
+                .replace("\")", "");
+        }
+        DataFusionError::Plan(text) if text.contains("Invalid function") => {
+            let mut lines = text.lines();
+            message = lines
+                .next()
+                .unwrap_or_default()
+                .replace('\'', "`")
+                .replace("Invalid function", "no function")
+                .trim_end_matches('.')
+                .to_owned();
+            help = lines
+                .next()
+                .map(|line| line.replace('\'', "`").replace("Did you", "did you"));
+        }
+        DataFusionError::Plan(text) if text.starts_with("table '") => {
+            let name = text.split('\'').nth(1).unwrap_or_default();
+            message = format!("no relation `{}`", name.trim_start_matches("lake."));
+            known = relations(session);
+            help = suggestion(name.trim_start_matches("lake."), &known);
+        }
+        _ => {}
+    }
+    if help.is_none() && !known.is_empty() {
+        help = Some(format!("known: {}", known.join(", ")));
+    }
+    let place = place_in(sql, error).or_else(|| missing_column_place(sql, root));
+    let mut diagnostic = in_node(node, format!("{}: {message}", node.name));
+    if let Some((line, column)) = place {
+        diagnostic = diagnostic.at(node.locate(line, column));
+    }
+    if let Some(help) = help {
+        diagnostic = diagnostic.help(help);
+    }
+    diagnostic.into()
+}
+
+/// Line and column in the compiled SQL, from the diagnostic's span or the parser's words.
+fn place_in(sql: &str, error: &DataFusionError) -> Option<(usize, usize)> {
+    let span = error.diagnostic().and_then(|diagnostic| {
+        diagnostic
+            .span
+            .or_else(|| diagnostic.notes.iter().find_map(|note| note.span))
+            .or_else(|| diagnostic.helps.iter().find_map(|help| help.span))
+    });
+    if let Some(span) = span {
+        return Some((span.start.line as usize, span.start.column as usize));
+    }
+    let text = error.strip_backtrace();
+    let (_, rest) = text.split_once("Line: ")?;
+    let (line, rest) = rest.split_once(", Column: ")?;
+    let column: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    let place = (line.parse().ok()?, column.parse().ok()?);
+    // Past the end of the text the parser says 0.
+    Some(if place.0 == 0 {
+        (sql.lines().count().max(1), 1)
+    } else {
+        place
+    })
+}
+
+/// Where a column that is not found stands as a word, for errors that come without a span.
+fn missing_column_place(sql: &str, error: &DataFusionError) -> Option<(usize, usize)> {
+    let DataFusionError::SchemaError(error, _) = error else {
+        return None;
+    };
+    let (SchemaError::FieldNotFound { field, .. } | SchemaError::AmbiguousReference { field }) =
+        error.as_ref()
+    else {
+        return None;
+    };
+    sql.lines().enumerate().find_map(|(index, line)| {
+        line.find(field.name())
+            .map(|at| (index + 1, line[..at].chars().count() + 1))
+    })
+}
+
+fn suggestion(name: &str, known: &[String]) -> Option<String> {
+    nearest(name, known.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"))
+}
+
+fn first_line(text: &str) -> String {
+    let text = text.lines().next().unwrap_or_default();
+    [
+        "Error during planning: ",
+        "Schema error: ",
+        "SQL error: ",
+        "This feature is not implemented: ",
+    ]
+    .iter()
+    .fold(text.to_owned(), |text, prefix| text.replace(prefix, ""))
+}
+
+/// The relations that a session sees, as `schema.name`.
+fn relations(session: &SessionContext) -> Vec<String> {
+    let Some(catalog) = session.catalog(crate::manifest::DATABASE) else {
+        return Vec::new();
+    };
+    catalog
+        .schema_names()
+        .into_iter()
+        .filter_map(|name| Some((catalog.schema(&name)?, name)))
+        .flat_map(|(schema, name)| {
+            schema
+                .table_names()
+                .into_iter()
+                .map(move |table| format!("{name}.{table}"))
+        })
+        .collect()
+}

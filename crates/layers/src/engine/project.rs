@@ -1,0 +1,442 @@
+//! A project planned over a lake: every relation's version, every model's plan, before any write.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use datafusion::prelude::SessionContext;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use goldrecord_lake::{AddFile, Lake, Snapshot};
+use sha2::{Digest, Sha256};
+
+use super::lineage::PartitionColumns;
+use super::plan;
+use super::relations::{self, Rows};
+use super::seeds::Seed;
+use super::session::Engine;
+use super::state::Upstream;
+use super::ways::Shape;
+use crate::manifest::{Manifest, Materialized, Node, ResourceType};
+use crate::{Error, Result};
+
+/// A project's relations in a lake.
+pub struct Project<'a> {
+    /// What is in the project.
+    pub manifest: &'a Manifest,
+    /// The lake it is built in.
+    pub lake: &'a Lake,
+    /// What runs queries.
+    pub engine: &'a Engine,
+    /// The tables of all sources, models and seeds that exist, at the versions read.
+    pub tables: Versions,
+    /// The models and seeds to be built, planned.
+    pub planned: BTreeMap<String, Planned>,
+}
+
+/// The versions of tables, by the node's unique id.
+pub type Versions = BTreeMap<String, Snapshot>;
+
+/// A model or seed that is to be built.
+#[derive(Clone, Debug)]
+pub enum Planned {
+    /// A query under a name.
+    View,
+    /// A table filled by a query.
+    Table(Box<PlannedTable>),
+    /// A table filled by a file.
+    Seed(Seed),
+}
+
+/// A table that a query fills.
+#[derive(Clone, Debug)]
+pub struct PlannedTable {
+    /// Its columns as stored.
+    pub schema: SchemaRef,
+    /// What its plan allows.
+    pub shape: Shape,
+    /// The fingerprint of its SQL and configuration, and of the views it reads.
+    pub fingerprint: String,
+    /// The nodes whose tables it reads, views seen through; by their full name in plans.
+    pub upstreams: BTreeMap<String, String>,
+}
+
+impl<'a> Project<'a> {
+    /// Read the versions of every table that `selected` nodes read or fill, and plan those nodes.
+    /// Everything wrong with any of them is reported at once.
+    pub async fn plan(
+        manifest: &'a Manifest,
+        lake: &'a Lake,
+        engine: &'a Engine,
+        selected: &BTreeSet<String>,
+    ) -> Result<Self> {
+        let tables = versions(manifest, lake, selected).await?;
+        let mut project = Self {
+            manifest,
+            lake,
+            engine,
+            tables,
+            planned: BTreeMap::new(),
+        };
+        let mut errors = Vec::new();
+        let mut failed: BTreeSet<&str> = BTreeSet::new();
+        for node in manifest.in_order(selected) {
+            // What reads a broken model would only fail again.
+            if node
+                .depends_on
+                .iter()
+                .any(|upstream| failed.contains(upstream.as_str()))
+            {
+                failed.insert(&node.unique_id);
+                continue;
+            }
+            match project.plan_node(node).await {
+                Ok(Some(planned)) => {
+                    project.planned.insert(node.unique_id.clone(), planned);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    failed.insert(&node.unique_id);
+                    errors.push(error);
+                }
+            }
+        }
+        match errors.len() {
+            0 => Ok(project),
+            1 => Err(errors.remove(0)),
+            _ => Err(Error::Many(errors)),
+        }
+    }
+
+    async fn plan_node(&self, node: &Node) -> Result<Option<Planned>> {
+        match (node.resource_type, node.config.materialized) {
+            (ResourceType::Seed, _) => {
+                let session = self.engine.session([]);
+                let seed = Seed::read(self.manifest, node, &session).await?;
+                plan::check_partitions(node, &seed.schema())?;
+                Ok(Some(Planned::Seed(seed)))
+            }
+            (ResourceType::Test, _) => {
+                let session = self.planning_session(node).await?;
+                plan::plan(&session, node, sql_of(node)).await?;
+                Ok(None)
+            }
+            (ResourceType::Model, Materialized::View) => {
+                let session = self.planning_session(node).await?;
+                plan::plan(&session, node, sql_of(node)).await?;
+                Ok(Some(Planned::View))
+            }
+            (ResourceType::Model, Materialized::Table) => {
+                let session = self.planning_session(node).await?;
+                let logical = plan::plan(&session, node, sql_of(node)).await?;
+                let stored = plan::storable(node, logical.clone())?;
+                let schema = plan::table_schema(node, &stored);
+                plan::check_partitions(node, &schema)?;
+                let upstreams = self.upstream_names(node);
+                let partitions = self.partition_columns(&upstreams);
+                let shape = Shape::of(&logical, &node.config.partition_by, &partitions, reach(node)?);
+                let fingerprint = self.fingerprint(node);
+                Ok(Some(Planned::Table(Box::new(PlannedTable { schema, shape, fingerprint, upstreams }))))
+            }
+            (ResourceType::Model, Materialized::Incremental) => Err(crate::diagnostics::Diagnostic::new(format!(
+                "{}: `materialized='incremental'` is not supported yet",
+                node.name
+            ))
+            .in_file(&node.original_file_path)
+            .help("use `materialized='table'`: tables are brought up to date incrementally by themselves")
+            .into()),
+            _ => Ok(None),
+        }
+    }
+
+    /// A session over what a node reads, as far as it is known before anything is written.
+    async fn planning_session(&self, node: &Node) -> Result<SessionContext> {
+        self.session(
+            node,
+            &|upstream| match self.planned.get(&upstream.unique_id) {
+                Some(Planned::Table(table)) => Ok(relations::planned(&table.schema)),
+                Some(Planned::Seed(seed)) => Ok(relations::planned(&seed.schema())),
+                _ => self.leaf(upstream, &self.tables, node, None),
+            },
+        )
+        .await
+    }
+
+    /// A session over what a node reads; `leaf` gives the relation of a table, views are planned
+    /// over theirs.
+    pub async fn session(&self, node: &Node, leaf: Leaf<'_>) -> Result<SessionContext> {
+        let mut relations = Vec::new();
+        for upstream in self.reads(node) {
+            let Some(relation) = &upstream.relation else {
+                continue;
+            };
+            relations.push((relation, self.provider(upstream, leaf).await?));
+        }
+        Ok(self.engine.session(relations))
+    }
+
+    fn provider<'b>(
+        &'b self,
+        node: &'b Node,
+        leaf: Leaf<'b>,
+    ) -> BoxFuture<'b, Result<Arc<dyn TableProvider>>> {
+        async move {
+            if is_view(node) {
+                let session = self.session(node, leaf).await?;
+                let plan = plan::plan(&session, node, sql_of(node)).await?;
+                Ok(relations::view(plan, sql_of(node)))
+            } else {
+                leaf(node)
+            }
+        }
+        .boxed()
+    }
+
+    /// The relation of a table at the version given, or of some of its files.
+    pub fn leaf(
+        &self,
+        node: &Node,
+        versions: &Versions,
+        reader: &Node,
+        files: Option<Vec<AddFile>>,
+    ) -> Result<Arc<dyn TableProvider>> {
+        let relation = node
+            .relation
+            .as_ref()
+            .expect("sources, models and seeds have a relation");
+        let Some(snapshot) = versions.get(&node.unique_id) else {
+            let mend = match node.resource_type {
+                ResourceType::Source => "start the ingestor, which makes it".to_owned(),
+                _ => format!("build it too: --select +{}", reader.name),
+            };
+            return Err(Error::NoTable {
+                reader: reader.name.clone(),
+                table: format!("{}.{}", relation.schema, relation.identifier),
+                mend,
+            });
+        };
+        let (path, rows) = place(node);
+        relations::table(relation, &path, snapshot, rows, files)
+    }
+
+    /// The nodes that a node's SQL names, ephemeral ones seen through.
+    pub fn reads(&self, node: &Node) -> Vec<&'a Node> {
+        let mut found: Vec<&'a Node> = Vec::new();
+        let mut next: Vec<&str> = node.depends_on.iter().map(String::as_str).collect();
+        while let Some(unique_id) = next.pop() {
+            let Some(upstream) = self.manifest.node(unique_id) else {
+                continue;
+            };
+            if upstream.config.materialized == Materialized::Ephemeral {
+                next.extend(upstream.depends_on.iter().map(String::as_str));
+            } else if !found
+                .iter()
+                .any(|known| known.unique_id == upstream.unique_id)
+            {
+                found.push(upstream);
+            }
+        }
+        found
+    }
+
+    /// The tables that a node reads, views seen through.
+    pub fn tables_of(&self, node: &Node) -> Vec<&'a Node> {
+        let mut found: Vec<&'a Node> = Vec::new();
+        for upstream in self.reads(node) {
+            let below = if is_view(upstream) {
+                self.tables_of(upstream)
+            } else {
+                vec![upstream]
+            };
+            for table in below {
+                if !found.iter().any(|known| known.unique_id == table.unique_id) {
+                    found.push(table);
+                }
+            }
+        }
+        found
+    }
+
+    /// Full names in plans, and unique ids.
+    fn upstream_names(&self, node: &Node) -> BTreeMap<String, String> {
+        self.tables_of(node)
+            .into_iter()
+            .filter_map(|table| {
+                let relation = table.relation.as_ref()?;
+                Some((
+                    relations::reference(relation).to_string(),
+                    table.unique_id.clone(),
+                ))
+            })
+            .collect()
+    }
+
+    fn partition_columns(&self, upstreams: &BTreeMap<String, String>) -> PartitionColumns {
+        upstreams
+            .iter()
+            .map(|(name, unique_id)| {
+                let (schema, columns) = match self.planned.get(unique_id) {
+                    Some(Planned::Table(table)) => (
+                        Some(&table.schema),
+                        self.manifest.nodes[unique_id]
+                            .config
+                            .partition_by
+                            .as_slice(),
+                    ),
+                    Some(_) => (None, &[][..]),
+                    None => match self.tables.get(unique_id) {
+                        Some(snapshot) => (
+                            Some(&snapshot.schema),
+                            snapshot.partition_columns.as_slice(),
+                        ),
+                        None => (None, &[][..]),
+                    },
+                };
+                let fields = columns
+                    .iter()
+                    .filter_map(|column| schema?.field_with_name(column).ok())
+                    .map(|field| Arc::new(field.clone()))
+                    .collect();
+                (name.clone(), fields)
+            })
+            .collect()
+    }
+
+    /// A node's own fingerprint, with those of the views that are planned into it.
+    fn fingerprint(&self, node: &Node) -> String {
+        let mut hash = Sha256::new().chain_update(&node.fingerprint);
+        let mut views: Vec<&Node> = self
+            .reads(node)
+            .into_iter()
+            .filter(|upstream| is_view(upstream))
+            .collect();
+        views.sort_by(|a, b| a.unique_id.cmp(&b.unique_id));
+        for view in views {
+            hash.update(self.fingerprint(view));
+        }
+        format!("{:x}", hash.finalize())
+    }
+
+    /// What a planned table reads, at these versions.
+    pub fn upstreams(&self, table: &PlannedTable, versions: &Versions) -> Vec<Upstream> {
+        table
+            .shape
+            .tables
+            .iter()
+            .filter_map(|name| {
+                let node = self.manifest.node(table.upstreams.get(name)?)?;
+                let snapshot = versions.get(&node.unique_id)?.clone();
+                let (path, rows) = place(node);
+                Some(Upstream {
+                    name: name.clone(),
+                    path,
+                    rows,
+                    snapshot,
+                })
+            })
+            .collect()
+    }
+}
+
+/// Gives the relation of a table.
+pub type Leaf<'b> = &'b (dyn Fn(&Node) -> Result<Arc<dyn TableProvider>> + Send + Sync);
+
+/// A node's SQL.
+pub fn sql_of(node: &Node) -> &str {
+    node.compiled_code.as_deref().unwrap_or_default()
+}
+
+/// Whether a node is a query under a name.
+pub fn is_view(node: &Node) -> bool {
+    node.resource_type == ResourceType::Model && node.config.materialized == Materialized::View
+}
+
+/// Where a node's rows lie.
+pub fn place(node: &Node) -> (String, Rows) {
+    let relation = node
+        .relation
+        .as_ref()
+        .expect("sources, models and seeds have a relation");
+    match node.resource_type {
+        ResourceType::Source => relations::of_source(relation),
+        _ => (relation.table_path(), Rows::All),
+    }
+}
+
+/// `meta.reach` in days.
+fn reach(node: &Node) -> Result<i32> {
+    let Some(value) = node.meta("reach") else {
+        return Ok(0);
+    };
+    value
+        .as_i64()
+        .and_then(|days| i32::try_from(days).ok())
+        .filter(|days| (0..=366).contains(days))
+        .ok_or_else(|| {
+            crate::diagnostics::Diagnostic::new(format!(
+                "{}: `meta.reach` is {value}, and should be a number of days from 0 to 366",
+                node.name
+            ))
+            .in_file(&node.original_file_path)
+            .into()
+        })
+}
+
+/// The latest version of every table of the project that exists, read side by side. Those that
+/// nothing selected reads or fills are left out.
+async fn versions(
+    manifest: &Manifest,
+    lake: &Lake,
+    selected: &BTreeSet<String>,
+) -> Result<Versions> {
+    let mut wanted: BTreeSet<&str> = BTreeSet::new();
+    let mut next: Vec<&str> = selected.iter().map(String::as_str).collect();
+    while let Some(unique_id) = next.pop() {
+        let Some(node) = manifest.node(unique_id) else {
+            continue;
+        };
+        if wanted.insert(unique_id) {
+            // Below a view or a node that is written, what it reads is read too.
+            let goes_on = selected.contains(unique_id)
+                || is_view(node)
+                || node.config.materialized == Materialized::Ephemeral;
+            if goes_on {
+                next.extend(node.depends_on.iter().map(String::as_str));
+            }
+        }
+    }
+    let mut paths: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for unique_id in wanted {
+        let node = &manifest.nodes[unique_id];
+        if node.relation.is_some()
+            && matches!(
+                node.resource_type,
+                ResourceType::Model | ResourceType::Seed | ResourceType::Source
+            )
+            && !is_view(node)
+        {
+            paths
+                .entry(place(node).0)
+                .or_default()
+                .push(unique_id.to_owned());
+        }
+    }
+    // One read of a path, so that all relations over it show the same version.
+    let reads = paths.into_iter().map(|(path, unique_ids)| async move {
+        Ok::<_, Error>((lake.table(&path).latest().await?, unique_ids))
+    });
+    let read = futures::stream::iter(reads)
+        .buffer_unordered(16)
+        .collect::<Vec<_>>()
+        .await;
+    let mut versions = Versions::new();
+    for one in read {
+        if let (Some(snapshot), unique_ids) = one? {
+            for unique_id in unique_ids {
+                versions.insert(unique_id, snapshot.clone());
+            }
+        }
+    }
+    Ok(versions)
+}

@@ -1,0 +1,93 @@
+//! DataFusion as the engine uses it: one runtime with a cap on memory, one session a query.
+
+use std::sync::Arc;
+
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
+    MemorySchemaProvider, TableProvider,
+};
+use datafusion::datasource::object_store::ObjectStoreUrl;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionState;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use goldrecord_lake::Lake;
+
+use crate::manifest::{DATABASE, Relation};
+use crate::{Error, Result};
+
+/// The schema of names without a schema.
+pub const DEFAULT_SCHEMA: &str = "main";
+/// The address under which DataFusion finds the lake's object store.
+const STORE: &str = "goldrecord://lake";
+
+/// What every query of a process shares: functions, optimizer, memory, the lake's store.
+#[derive(Clone)]
+pub struct Engine {
+    base: SessionState,
+}
+
+impl Engine {
+    /// An engine over a lake: `threads` partitions a query, at most `memory` bytes for operators
+    /// that can spill; what does not fit goes to the system's temporary folder.
+    pub fn new(lake: &Lake, threads: usize, memory: usize) -> Result<Self> {
+        let mut config = SessionConfig::new()
+            .with_target_partitions(threads.max(1))
+            .with_default_catalog_and_schema(DATABASE, DEFAULT_SCHEMA)
+            .with_create_default_catalog_and_schema(false);
+        let options = config.options_mut();
+        options.sql_parser.collect_spans = true;
+        let pool = TrackConsumersPool::new(
+            FairSpillPool::new(memory),
+            std::num::NonZeroUsize::new(5).expect("five is not zero"),
+        );
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(pool))
+            .build_arc()
+            .map_err(Error::engine("start the query engine"))?;
+        runtime.register_object_store(store_url().as_ref(), lake.object_store());
+        let base = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .build();
+        Ok(Self { base })
+    }
+
+    /// A session that sees these relations and no others.
+    pub fn session<'a>(
+        &self,
+        relations: impl IntoIterator<Item = (&'a Relation, Arc<dyn TableProvider>)>,
+    ) -> SessionContext {
+        let catalog = Arc::new(MemoryCatalogProvider::new());
+        for (relation, provider) in relations {
+            let schema = catalog.schema(&relation.schema).unwrap_or_else(|| {
+                let schema = Arc::new(MemorySchemaProvider::new());
+                // A memory catalog takes every schema.
+                let _ = catalog.register_schema(&relation.schema, Arc::clone(&schema) as _);
+                schema
+            });
+            if !schema.table_exist(&relation.identifier) {
+                // A memory schema takes every table that it does not hold.
+                let _ = schema.register_table(relation.identifier.clone(), provider);
+            }
+        }
+        self.with_catalog(catalog)
+    }
+
+    /// A session over a catalog that stands under the name `lake`.
+    pub fn with_catalog(&self, catalog: Arc<dyn CatalogProvider>) -> SessionContext {
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog(DATABASE.to_owned(), catalog);
+        let state = SessionStateBuilder::new_from_existing(self.base.clone())
+            .with_catalog_list(Arc::new(catalogs))
+            .build();
+        SessionContext::new_with_state(state)
+    }
+}
+
+/// The lake's store, as scans name it.
+pub fn store_url() -> ObjectStoreUrl {
+    ObjectStoreUrl::parse(STORE).expect("the address is well-formed")
+}
