@@ -49,7 +49,9 @@ pub enum Error {
         mend: String,
     },
     /// A newer build has taken over the lake.
-    #[error("build {ours} was superseded by build {found}, which has written {table}: nothing more of it is committed")]
+    #[error(
+        "build {ours} was superseded by build {found}, which has written {table}: nothing more of it is committed"
+    )]
     Superseded {
         /// Our build's number.
         ours: i64,
@@ -59,7 +61,9 @@ pub enum Error {
         table: String,
     },
     /// Another build opened at the same moment.
-    #[error("build {number} of target `{target}` has just been opened by {owner}; run this one again when it is done")]
+    #[error(
+        "build {number} of target `{target}` has just been opened by {owner}; run this one again when it is done"
+    )]
     Busy {
         /// The other build's number.
         number: i64,
@@ -93,7 +97,10 @@ impl Error {
         action: impl Into<String>,
     ) -> impl FnOnce(datafusion::error::DataFusionError) -> Self {
         let action = action.into();
-        move |source| Self::Engine { action, source: Box::new(source) }
+        move |source| Self::Engine {
+            action,
+            source: Box::new(source),
+        }
     }
 
     /// One error as it is, several as one.

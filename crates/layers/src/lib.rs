@@ -5,8 +5,12 @@
 //! [`Reporter`] about each one.
 
 pub mod diagnostics;
+pub mod engine;
 mod error;
+mod jinja;
 pub mod manifest;
+pub mod project;
+pub mod published;
 pub mod reporter;
 
 pub use error::{Error, Result};

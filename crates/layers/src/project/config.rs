@@ -1,0 +1,264 @@
+//! Configuration: by folder from `dbt_project.yml`, from properties, from the file; then typed.
+
+use serde_norway::{Mapping, Value as Yaml};
+
+use super::yaml;
+use crate::diagnostics::{Diagnostic, nearest};
+use crate::manifest::{Condition, Config, Materialized, ResourceType, Severity};
+
+/// The configuration that a section of `dbt_project.yml` gives a node, outer folders first.
+///
+/// A key with `+` is configuration; one without is configuration unless its value is a map, which
+/// is a folder.
+pub fn of_folders(section: &Mapping, fqn: &[String]) -> Mapping {
+    let mut merged = Mapping::new();
+    let mut level = Some(section);
+    let mut names = fqn.iter();
+    while let Some(mapping) = level {
+        let mut here = Mapping::new();
+        for (key, value) in mapping {
+            let Some(key) = key.as_str() else { continue };
+            match key.strip_prefix('+') {
+                Some(key) => drop(here.insert(key.trim().into(), value.clone())),
+                None if !value.is_mapping() => drop(here.insert(key.into(), value.clone())),
+                None => {}
+            }
+        }
+        merge(&mut merged, &here);
+        level = names
+            .next()
+            .and_then(|name| mapping.get(name))
+            .and_then(Yaml::as_mapping);
+    }
+    merged
+}
+
+/// Put `more` over `base`: tags add up, maps of `meta` and `column_types` merge, all else replaces.
+pub fn merge(base: &mut Mapping, more: &Mapping) {
+    for (key, value) in more {
+        let Some(name) = key.as_str() else { continue };
+        match name {
+            "tags" => {
+                let mut tags = base.get("tags").and_then(yaml::texts).unwrap_or_default();
+                for tag in yaml::texts(value).unwrap_or_default() {
+                    if !tags.contains(&tag) {
+                        tags.push(tag);
+                    }
+                }
+                base.insert(
+                    "tags".into(),
+                    tags.into_iter().map(Yaml::from).collect::<Vec<_>>().into(),
+                );
+            }
+            "meta" | "column_types" | "grants" if base.get(name).is_some_and(Yaml::is_mapping) => {
+                if let (Some(Yaml::Mapping(old)), Yaml::Mapping(new)) = (base.get_mut(name), value)
+                {
+                    old.extend(new.clone());
+                }
+            }
+            _ => drop(base.insert(key.clone(), value.clone())),
+        }
+    }
+}
+
+/// Whether the node takes part.
+pub fn is_enabled(raw: &Mapping) -> bool {
+    match raw.get("enabled") {
+        Some(Yaml::Bool(enabled)) => *enabled,
+        Some(Yaml::String(text)) => !text.eq_ignore_ascii_case("false"),
+        _ => true,
+    }
+}
+
+/// Give merged configuration its types. Errors have no place yet.
+pub fn typed(raw: &Mapping, resource_type: ResourceType) -> Result<Config, Diagnostic> {
+    let mut config = Config {
+        enabled: is_enabled(raw),
+        ..Config::default()
+    };
+    config.materialized = match resource_type {
+        ResourceType::Seed => Materialized::Seed,
+        ResourceType::Test => Materialized::Test,
+        _ => materialized(raw)?,
+    };
+    for (key, value) in raw {
+        let Some(key) = key.as_str() else { continue };
+        match key {
+            "enabled" | "materialized" => {}
+            "schema" => config.schema = optional_text(key, value)?,
+            "alias" => config.alias = optional_text(key, value)?,
+            "tags" => config.tags = texts(key, value)?,
+            "meta" => {
+                let Some(mapping) = value.as_mapping() else {
+                    return Err(wrong(key, "a map"));
+                };
+                config.meta = mapping
+                    .iter()
+                    .filter_map(|(key, item)| Some((yaml::scalar(key)?, yaml::to_json(item))))
+                    .collect();
+            }
+            "partition_by" => {
+                config.partition_by = match value.get("field") {
+                    Some(field) => texts(key, field)?,
+                    None => texts(key, value)?,
+                }
+            }
+            "unique_key" => config.unique_key = texts(key, value)?,
+            "incremental_strategy" => config.incremental_strategy = optional_text(key, value)?,
+            "full_refresh" => config.full_refresh = truth(key, value)?,
+            "column_types" => {
+                let Some(mapping) = value.as_mapping() else {
+                    return Err(wrong(key, "a map of columns to types"));
+                };
+                config.column_types = mapping
+                    .iter()
+                    .filter_map(|(key, item)| Some((yaml::scalar(key)?, yaml::scalar(item)?)))
+                    .collect();
+            }
+            "delimiter" => match yaml::scalar(value).as_deref().map(str::as_bytes) {
+                Some([byte]) => config.delimiter = *byte,
+                Some(b"\\t") => config.delimiter = b'\t',
+                _ => return Err(wrong(key, "one character")),
+            },
+            "severity" => {
+                config.severity = match yaml::scalar(value)
+                    .unwrap_or_default()
+                    .to_lowercase()
+                    .as_str()
+                {
+                    "warn" => Severity::Warn,
+                    "error" => Severity::Error,
+                    _ => return Err(wrong(key, "`warn` or `error`")),
+                }
+            }
+            "warn_if" => config.warn_if = condition(key, value)?,
+            "error_if" => config.error_if = condition(key, value)?,
+            "fail_calc" => {
+                config.fail_calc = optional_text(key, value)?.unwrap_or(config.fail_calc)
+            }
+            "limit" => {
+                config.limit = match value {
+                    Yaml::Null => None,
+                    value => Some(
+                        yaml::scalar(value)
+                            .and_then(|text| text.parse().ok())
+                            .ok_or_else(|| wrong(key, "a whole number"))?,
+                    ),
+                }
+            }
+            "where" => config.where_clause = optional_text(key, value)?,
+            "store_failures" => config.store_failures = truth(key, value)?.unwrap_or(false),
+            _ => drop(config.extra.insert(key.to_owned(), yaml::to_json(value))),
+        }
+    }
+    Ok(config)
+}
+
+fn materialized(raw: &Mapping) -> Result<Materialized, Diagnostic> {
+    let Some(value) = raw.get("materialized").filter(|value| !value.is_null()) else {
+        return Ok(Materialized::View);
+    };
+    let name = yaml::scalar(value).unwrap_or_default();
+    let known = [
+        Materialized::Table,
+        Materialized::View,
+        Materialized::Incremental,
+        Materialized::Ephemeral,
+    ];
+    known
+        .into_iter()
+        .find(|known| known.as_str() == name)
+        .ok_or_else(|| {
+            let diagnostic = Diagnostic::new(format!("there is no materialization `{name}`"));
+            match nearest(&name, known.iter().map(|known| known.as_str())) {
+                Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                None => diagnostic.help("a model is a table, view, incremental or ephemeral"),
+            }
+        })
+}
+
+fn wrong(key: &str, expected: &str) -> Diagnostic {
+    Diagnostic::new(format!("the configuration `{key}` is not {expected}"))
+}
+
+fn optional_text(key: &str, value: &Yaml) -> Result<Option<String>, Diagnostic> {
+    match value {
+        Yaml::Null => Ok(None),
+        value => yaml::scalar(value)
+            .map(Some)
+            .ok_or_else(|| wrong(key, "a text")),
+    }
+}
+
+fn texts(key: &str, value: &Yaml) -> Result<Vec<String>, Diagnostic> {
+    yaml::texts(value).ok_or_else(|| wrong(key, "a text or a list of texts"))
+}
+
+fn truth(key: &str, value: &Yaml) -> Result<Option<bool>, Diagnostic> {
+    match value {
+        Yaml::Null => Ok(None),
+        Yaml::Bool(value) => Ok(Some(*value)),
+        Yaml::String(text) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+        Yaml::String(text) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
+        _ => Err(wrong(key, "true or false")),
+    }
+}
+
+fn condition(key: &str, value: &Yaml) -> Result<Condition, Diagnostic> {
+    yaml::scalar(value)
+        .as_deref()
+        .and_then(Condition::parse)
+        .ok_or_else(|| {
+            wrong(
+                key,
+                "a comparison with a whole number, such as `>10` or `!= 0`",
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn yaml(text: &str) -> Mapping {
+        serde_norway::from_str(text).expect("valid")
+    }
+
+    fn fqn(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn inner_folders_stand_over_outer_ones_and_tags_add_up() {
+        let section = yaml(
+            "p:\n  +materialized: table\n  +tags: [a]\n  silver:\n    +schema: silver\n    +tags: b\n    +materialized: view\n",
+        );
+        let config = of_folders(&section, &fqn(&["p", "silver", "m"]));
+        assert_eq!(config.get("materialized"), Some(&"view".into()));
+        assert_eq!(config.get("schema"), Some(&"silver".into()));
+        assert_eq!(
+            yaml::texts(&config["tags"]),
+            Some(vec!["a".to_owned(), "b".to_owned()])
+        );
+        assert_eq!(of_folders(&section, &fqn(&["other", "m"])), Mapping::new());
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_with_what_is_right() {
+        let error = typed(&yaml("materialized: tabel"), ResourceType::Model).expect_err("wrong");
+        assert_eq!(error.help.as_deref(), Some("did you mean `table`?"));
+        let error = typed(&yaml("limit: many"), ResourceType::Test).expect_err("wrong");
+        assert!(error.message.contains("a whole number"));
+    }
+
+    #[test]
+    fn keys_that_nobody_knows_are_kept() {
+        let config = typed(
+            &yaml("partition_by: event_date\nmy_key: [1]"),
+            ResourceType::Model,
+        )
+        .expect("fine");
+        assert_eq!(config.partition_by, ["event_date"]);
+        assert_eq!(config.extra["my_key"], serde_json::json!([1]));
+    }
+}

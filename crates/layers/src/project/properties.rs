@@ -1,0 +1,443 @@
+//! Properties files: what YAML says about models, seeds, sources and exposures.
+
+use serde_norway::{Mapping, Value as Yaml};
+
+use super::config;
+use super::generic_tests::TestCall;
+use super::yaml::{self, File};
+use crate::diagnostics::Diagnostic;
+use crate::manifest::Column;
+use crate::{Error, Result};
+
+const TOP: &[&str] = &[
+    "version",
+    "models",
+    "seeds",
+    "sources",
+    "exposures",
+    "snapshots",
+    "macros",
+    "analyses",
+    "data_tests",
+    "tests",
+    "unit_tests",
+    "metrics",
+    "semantic_models",
+    "saved_queries",
+    "groups",
+    "functions",
+    "anchors",
+];
+/// Kinds of node that are read over, with a warning.
+const NOT_RUN: &[&str] = &[
+    "snapshots",
+    "unit_tests",
+    "metrics",
+    "semantic_models",
+    "saved_queries",
+    "functions",
+];
+const NODE: &[&str] = &[
+    "name",
+    "description",
+    "columns",
+    "data_tests",
+    "tests",
+    "config",
+    "meta",
+    "tags",
+    "docs",
+    "access",
+    "group",
+    "constraints",
+    "latest_version",
+    "versions",
+    "deprecation_date",
+    "quote_columns",
+    "time_spine",
+    "primary_entity",
+    "agg_time_dimension",
+    "semantic_model",
+    "metrics",
+    "derived_semantics",
+];
+const COLUMN: &[&str] = &[
+    "name",
+    "description",
+    "data_tests",
+    "tests",
+    "config",
+    "meta",
+    "tags",
+    "docs",
+    "quote",
+    "data_type",
+    "constraints",
+    "policy_tags",
+    "granularity",
+    "entity",
+    "dimension",
+];
+const SOURCE: &[&str] = &[
+    "name",
+    "description",
+    "tables",
+    "schema",
+    "database",
+    "config",
+    "meta",
+    "tags",
+    "loader",
+    "quoting",
+    "overrides",
+    "freshness",
+    "loaded_at_field",
+    "loaded_at_query",
+];
+const TABLE: &[&str] = &[
+    "name",
+    "description",
+    "columns",
+    "data_tests",
+    "tests",
+    "config",
+    "meta",
+    "tags",
+    "identifier",
+    "external",
+    "loader",
+    "quoting",
+    "freshness",
+    "loaded_at_field",
+    "loaded_at_query",
+    "docs",
+];
+const EXPOSURE: &[&str] = &[
+    "name",
+    "label",
+    "type",
+    "description",
+    "url",
+    "maturity",
+    "owner",
+    "depends_on",
+    "meta",
+    "tags",
+    "config",
+];
+
+/// Everything one file says.
+#[derive(Clone, Debug, Default)]
+pub struct Properties {
+    /// Under `models` and `seeds`.
+    pub nodes: Vec<NodeProperties>,
+    /// Tables under `sources`.
+    pub tables: Vec<TableProperties>,
+    /// Under `exposures`.
+    pub exposures: Vec<ExposureProperties>,
+    /// Remarks.
+    pub warnings: Vec<String>,
+}
+
+/// What stands about a model, seed or source table.
+#[derive(Clone, Debug)]
+pub struct Common {
+    /// The name.
+    pub name: String,
+    /// The description.
+    pub description: String,
+    /// `config`, with `tags` and `meta` that stand beside it.
+    pub config: Mapping,
+    /// The columns.
+    pub columns: Vec<Column>,
+    /// The tests of columns and of the whole, with the tags they get from their column.
+    pub tests: Vec<PlacedTest>,
+}
+
+/// A test under a table or a column of it.
+#[derive(Clone, Debug)]
+pub struct PlacedTest {
+    /// The test.
+    pub call: TestCall,
+    /// The column, unquoted.
+    pub column: Option<String>,
+    /// Tags of the column.
+    pub tags: Vec<String>,
+}
+
+/// A model or seed.
+#[derive(Clone, Debug)]
+pub struct NodeProperties {
+    /// `models` or `seeds`.
+    pub section: &'static str,
+    /// What stands about it.
+    pub common: Common,
+}
+
+/// A source's table.
+#[derive(Clone, Debug)]
+pub struct TableProperties {
+    /// The source's name.
+    pub source: String,
+    /// The source's schema.
+    pub schema: String,
+    /// The table's name in the lake.
+    pub identifier: String,
+    /// What stands about it.
+    pub common: Common,
+}
+
+/// An exposure.
+#[derive(Clone, Debug)]
+pub struct ExposureProperties {
+    /// The name.
+    pub name: String,
+    /// The description.
+    pub description: String,
+    /// `config`, with `tags` and `meta` that stand beside it.
+    pub config: Mapping,
+    /// `ref(…)` and `source(…)` calls.
+    pub depends_on: Vec<String>,
+}
+
+impl Properties {
+    /// Read a file's content. `render` gives strings with Jinja their values.
+    pub fn read(file: &File, render: &dyn Fn(&Yaml) -> Result<Yaml>) -> Result<Self> {
+        let mut properties = Self::default();
+        for unknown in file.check_keys(&file.content, TOP, "this file", None)? {
+            properties
+                .warnings
+                .push(format!("{}: the key `{unknown}` is not read", file.path));
+        }
+        for key in NOT_RUN {
+            if file.content.contains_key(*key) {
+                properties
+                    .warnings
+                    .push(format!("{}: `{key}` are not run by this engine", file.path));
+            }
+        }
+        for section in ["models", "seeds"] {
+            for entry in file.list(&file.content, section, None)? {
+                let (mapping, name) = file.name_of(entry, section)?;
+                properties.unknown(
+                    file,
+                    file.check_keys(mapping, NODE, &format!("`{name}`"), Some(name))?,
+                );
+                if mapping.contains_key("versions") {
+                    let diagnostic =
+                        Diagnostic::new(format!("`{name}` has versions, which are not supported"));
+                    return Err(file.at_key(diagnostic, "versions", Some(name)).into());
+                }
+                let quote = mapping
+                    .get("quote_columns")
+                    .and_then(Yaml::as_bool)
+                    .unwrap_or(false);
+                let common =
+                    properties.common(file, mapping, name, quote, &Mapping::new(), render)?;
+                properties.nodes.push(NodeProperties { section, common });
+            }
+        }
+        for entry in file.list(&file.content, "sources", None)? {
+            properties.source(file, entry, render)?;
+        }
+        for entry in file.list(&file.content, "exposures", None)? {
+            let (mapping, name) = file.name_of(entry, "exposures")?;
+            properties.unknown(
+                file,
+                file.check_keys(mapping, EXPOSURE, &format!("`{name}`"), Some(name))?,
+            );
+            properties.exposures.push(ExposureProperties {
+                name: name.to_owned(),
+                description: text_of(render, mapping, "description")?,
+                config: configuration(file, mapping, name, render)?,
+                depends_on: file
+                    .list(mapping, "depends_on", Some(name))?
+                    .iter()
+                    .filter_map(|call| call.as_str().map(str::to_owned))
+                    .collect(),
+            });
+        }
+        Ok(properties)
+    }
+
+    fn unknown(&mut self, file: &File, keys: Vec<String>) {
+        self.warnings.extend(
+            keys.into_iter()
+                .map(|key| format!("{}: the key `{key}` is not read", file.path)),
+        );
+    }
+
+    fn source(
+        &mut self,
+        file: &File,
+        entry: &Yaml,
+        render: &dyn Fn(&Yaml) -> Result<Yaml>,
+    ) -> Result<()> {
+        let (mapping, source) = file.name_of(entry, "sources")?;
+        self.unknown(
+            file,
+            file.check_keys(
+                mapping,
+                SOURCE,
+                &format!("the source `{source}`"),
+                Some(source),
+            )?,
+        );
+        let inherited = configuration(file, mapping, source, render)?;
+        let schema = text_of(render, mapping, "schema")?;
+        for entry in file.list(mapping, "tables", Some(source))? {
+            let (table, name) = file.name_of(entry, "tables")?;
+            self.unknown(
+                file,
+                file.check_keys(table, TABLE, &format!("`{source}.{name}`"), Some(name))?,
+            );
+            let identifier = text_of(render, table, "identifier")?;
+            let quote_all = [mapping, table].iter().any(|level| {
+                level
+                    .get("quoting")
+                    .and_then(|quoting| quoting.get("column"))
+                    .and_then(Yaml::as_bool)
+                    == Some(true)
+            });
+            let common = self.common(file, table, name, quote_all, &inherited, render)?;
+            self.tables.push(TableProperties {
+                source: source.to_owned(),
+                schema: if schema.is_empty() {
+                    source.to_owned()
+                } else {
+                    schema.clone()
+                },
+                identifier: if identifier.is_empty() {
+                    name.to_owned()
+                } else {
+                    identifier
+                },
+                common,
+            });
+        }
+        Ok(())
+    }
+
+    fn common(
+        &mut self,
+        file: &File,
+        mapping: &Mapping,
+        name: &str,
+        quote_columns: bool,
+        inherited: &Mapping,
+        render: &dyn Fn(&Yaml) -> Result<Yaml>,
+    ) -> Result<Common> {
+        let mut config = inherited.clone();
+        config::merge(&mut config, &configuration(file, mapping, name, render)?);
+        let inherited_tags = inherited
+            .get("tags")
+            .and_then(yaml::texts)
+            .unwrap_or_default();
+        let mut common = Common {
+            name: name.to_owned(),
+            description: text_of(render, mapping, "description")?,
+            config,
+            columns: Vec::new(),
+            tests: Vec::new(),
+        };
+        for entry in file.list(mapping, "columns", Some(name))? {
+            let (column, column_name) = file.name_of(entry, "columns")?;
+            let what = format!("the column `{column_name}` of `{name}`");
+            self.unknown(file, file.check_keys(column, COLUMN, &what, Some(name))?);
+            let settings = configuration(file, column, column_name, render)?;
+            let tags = settings
+                .get("tags")
+                .and_then(yaml::texts)
+                .unwrap_or_default();
+            let quoted = column
+                .get("quote")
+                .and_then(Yaml::as_bool)
+                .unwrap_or(quote_columns);
+            let argument = if quoted {
+                format!("\"{column_name}\"")
+            } else {
+                column_name.to_owned()
+            };
+            let mut test_tags = inherited_tags.clone();
+            test_tags.extend(tags.iter().cloned());
+            for call in tests(file, column, name, Some(&argument))? {
+                common.tests.push(PlacedTest {
+                    call,
+                    column: Some(column_name.to_owned()),
+                    tags: test_tags.clone(),
+                });
+            }
+            common.columns.push(Column {
+                name: column_name.to_owned(),
+                description: text_of(render, column, "description")?,
+                data_type: yaml::text(column, "data_type").map(str::to_owned),
+                tags,
+                meta: settings
+                    .get("meta")
+                    .and_then(Yaml::as_mapping)
+                    .map(|meta| {
+                        meta.iter()
+                            .filter_map(|(key, item)| {
+                                Some((yaml::scalar(key)?, yaml::to_json(item)))
+                            })
+                            .collect()
+                    })
+                    .unwrap_or_default(),
+            });
+        }
+        for call in tests(file, mapping, name, None)? {
+            common.tests.push(PlacedTest {
+                call,
+                column: None,
+                tags: inherited_tags.clone(),
+            });
+        }
+        Ok(common)
+    }
+}
+
+fn tests(
+    file: &File,
+    mapping: &Mapping,
+    name: &str,
+    column: Option<&str>,
+) -> Result<Vec<TestCall>> {
+    let mut calls = Vec::new();
+    for key in ["data_tests", "tests"] {
+        for entry in file.list(mapping, key, Some(name))? {
+            let call = TestCall::read(entry, column)
+                .map_err(|diagnostic| Error::from(file.at_key(diagnostic, key, Some(name))))?;
+            calls.push(call);
+        }
+    }
+    Ok(calls)
+}
+
+/// `config` of an entry, with the `tags` and `meta` that may stand beside it, rendered.
+fn configuration(
+    file: &File,
+    mapping: &Mapping,
+    name: &str,
+    render: &dyn Fn(&Yaml) -> Result<Yaml>,
+) -> Result<Mapping> {
+    let mut config = Mapping::new();
+    for key in ["tags", "meta", "group", "access"] {
+        if let Some(value) = mapping.get(key) {
+            config.insert(key.into(), value.clone());
+        }
+    }
+    config::merge(&mut config, &file.map(mapping, "config", Some(name))?);
+    match render(&Yaml::Mapping(config))? {
+        Yaml::Mapping(config) => Ok(config),
+        other => Ok(other.as_mapping().cloned().unwrap_or_default()),
+    }
+}
+
+fn text_of(render: &dyn Fn(&Yaml) -> Result<Yaml>, mapping: &Mapping, key: &str) -> Result<String> {
+    match mapping.get(key) {
+        // Documentation blocks are shown as they are called.
+        Some(Yaml::String(text)) if key == "description" => Ok(text.clone()),
+        Some(value) => Ok(yaml::scalar(&render(value)?).unwrap_or_default()),
+        None => Ok(String::new()),
+    }
+}
