@@ -1,1 +1,34 @@
 //! Kafka to bronze, exactly once.
+//!
+//! A topic becomes a Delta table whose rows are the topic's records and whose numbers are the partitions'
+//! offsets: one commit brings both, so nothing is lost or doubled whatever dies. See [`protocol`] for why,
+//! [`bronze`] for the table, [`decode`] for how bytes become columns.
+//!
+//! ```text
+//!                 chunks                    batches, flushes
+//!   Kafka ──▶ poll ────────▶ topic (decode) ─────────────────▶ table (encode, commit) ──▶ lake
+//!               ◀── seek, commit ──┘   ◀── opened, committed, abandoned ──┘
+//! ```
+//!
+//! One thread polls, and two work for each topic. What their buffers hold is counted in one budget;
+//! past it the source is held back, never a record dropped.
+
+pub mod bronze;
+mod chunk;
+mod consumer;
+pub mod decode;
+mod error;
+mod ingestor;
+mod keeper;
+mod memory;
+mod progress;
+pub mod protocol;
+mod schemas;
+mod settings;
+mod shared;
+mod worker;
+
+pub use error::{Error, Result};
+pub use ingestor::Ingestor;
+pub use progress::{Commit, Progress, Silent, Summary, TopicSummary, Until};
+pub use settings::{EventTime, FlushPolicy, Settings, TopicSettings};

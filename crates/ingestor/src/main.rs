@@ -1,2 +1,43 @@
-//! placeholder
-fn main() {}
+//! `goldrecord-ingestor`: Kafka to bronze, exactly once.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Parser;
+use goldrecord_ingestor::{Ingestor, Settings, Silent, Until};
+use goldrecord_lake::Lake;
+use goldrecord_registry::Client;
+use goldrecord_service::{Config, Shutdown, logs};
+
+/// Reads Kafka topics into the bronze tables of a lake, every record exactly once.
+#[derive(Parser)]
+#[command(name = "goldrecord-ingestor", version)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Write logs as JSON.
+    #[arg(long)]
+    json_logs: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let format = if arguments.json_logs {
+        logs::Format::Json
+    } else {
+        logs::Format::Text
+    };
+    logs::init(format, "info");
+    let config = Config::load(arguments.config.as_deref())?;
+    let lake = Lake::open(&config.lake.url)?;
+    let registry = Client::new(&config.registry.url)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let shutdown = runtime.block_on(async { Shutdown::on_signals() })?;
+    let ingestor = Ingestor::new(Settings::from(&config), lake, registry);
+    ingestor.run(runtime.handle(), Until::Shutdown, &shutdown, &Silent)?;
+    Ok(())
+}

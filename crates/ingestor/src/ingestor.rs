@@ -1,0 +1,265 @@
+//! A run: its threads, and when it ends.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, unbounded};
+use goldrecord_lake::Lake;
+use goldrecord_registry::Client;
+use goldrecord_service::{Shutdown, notify};
+use rdkafka::consumer::Consumer;
+use tokio::runtime::Handle;
+
+use crate::bronze;
+use crate::consumer::{self, Command, Event, Poller, Rebalancer, SharedConsumer};
+use crate::error::{Error, Result};
+use crate::keeper::{Job, Keeper};
+use crate::memory::Budget;
+use crate::progress::{Progress, Summary, Until};
+use crate::protocol::Choice;
+use crate::settings::Settings;
+use crate::shared::{Backoff, Shared};
+use crate::worker::{Channels, Worker};
+
+/// Kafka to bronze.
+#[derive(Debug)]
+pub struct Ingestor {
+    settings: Settings,
+    lake: Lake,
+    registry: Client,
+}
+
+const TURN: Duration = Duration::from_millis(20);
+const STATUS_EVERY: Duration = Duration::from_secs(5);
+
+impl Ingestor {
+    /// An ingestor that reads nothing yet.
+    pub fn new(settings: Settings, lake: Lake, registry: Client) -> Self {
+        Self {
+            settings,
+            lake,
+            registry,
+        }
+    }
+
+    /// Reads until it is done or asked to stop, flushes, commits and leaves.
+    ///
+    /// Blocks: call it from a thread of its own, not from a task. `runtime` drives the lake and the registry.
+    pub fn run(
+        self,
+        runtime: &Handle,
+        until: Until,
+        shutdown: &Shutdown,
+        progress: &dyn Progress,
+    ) -> Result<Summary> {
+        self.settings.check()?;
+        let shared = Shared::new(runtime.clone(), progress, shutdown.clone());
+        let budget = Budget::new(self.settings.buffer_bytes());
+        let mut senders = BTreeMap::new();
+        let mut receivers: Vec<(String, Receiver<Event>)> = Vec::new();
+        for topic in self.settings.topics.keys() {
+            // Not bounded by number: every record in it is counted in the budget, which pauses the source.
+            let (send, receive) = unbounded();
+            senders.insert(topic.clone(), send);
+            receivers.push((topic.clone(), receive));
+        }
+        let consumer: SharedConsumer =
+            Arc::new(consumer::connect(&self.settings, Rebalancer::new(senders))?);
+        let Some(cluster) = self.cluster_id(&shared, &consumer) else {
+            return Ok(Summary::default());
+        };
+        tracing::info!(cluster, lake = self.lake.url(), topics = ?self.settings.topics.keys(), "reading");
+        let (commands, obey) = unbounded::<Command>();
+        thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for (topic, events) in receivers {
+                let (jobs, todo) = unbounded::<Job>();
+                let (answers, replies) = unbounded();
+                let keeper = Keeper {
+                    shared: &shared,
+                    topic: topic.clone(),
+                    cluster: cluster.clone(),
+                    servers: self.settings.bootstrap_servers.clone(),
+                    table: self.lake.table(&bronze::path(&topic)),
+                    choice: Choice {
+                        start: self.settings.start,
+                        on_out_of_range: self.settings.on_out_of_range,
+                    },
+                    consumer: Arc::clone(&consumer),
+                    jobs: todo,
+                    replies: answers,
+                };
+                let worker = Worker::new(
+                    &shared,
+                    &topic,
+                    &cluster,
+                    &self.settings,
+                    self.registry.clone(),
+                    Arc::clone(&budget),
+                    Channels {
+                        events,
+                        commands: commands.clone(),
+                        jobs,
+                        replies,
+                    },
+                );
+                threads.push(spawn(scope, &shared, format!("table {topic}"), move || {
+                    keeper.run()
+                }));
+                threads.push(spawn(scope, &shared, format!("topic {topic}"), move || {
+                    worker.run()
+                }));
+            }
+            let poller = Poller::new(
+                &shared,
+                Arc::clone(&consumer),
+                obey,
+                Arc::clone(&budget),
+                self.settings.topics.keys().cloned(),
+            );
+            threads.push(spawn(scope, &shared, "kafka".into(), move || poller.run()));
+            self.supervise(&shared, &consumer, &until, || {
+                threads.iter().all(thread::ScopedJoinHandle::is_finished)
+            });
+        });
+        // Leaves the group; the topics' threads have ended and need no word of it.
+        drop(consumer);
+        let mut summary = std::mem::take(&mut *shared.summary());
+        summary.peak_memory = budget.peak();
+        match shared.take_error() {
+            Some(error) => Err(error),
+            None => Ok(summary),
+        }
+    }
+
+    /// Kafka's id of the cluster, part of every offset's name. `None`: asked to stop first.
+    fn cluster_id(&self, shared: &Shared<'_>, consumer: &SharedConsumer) -> Option<String> {
+        let mut backoff = Backoff::new();
+        let servers = &self.settings.bootstrap_servers;
+        loop {
+            if let Some(cluster) = consumer.client().fetch_cluster_id(Duration::from_secs(5)) {
+                shared.wait_ends("Kafka");
+                return Some(cluster);
+            }
+            shared.wait_begins("Kafka", &format!("no broker of {servers} answers"));
+            if !backoff.pause(shared) {
+                return None;
+            }
+        }
+    }
+
+    /// Watches over the threads until they have ended.
+    fn supervise(
+        &self,
+        shared: &Shared<'_>,
+        consumer: &SharedConsumer,
+        until: &Until,
+        ended: impl Fn() -> bool,
+    ) {
+        let mut targets = match until {
+            Until::Offsets(targets) => Some(targets.clone()),
+            Until::Shutdown | Until::Drained(_) => None,
+        };
+        let mut ready = false;
+        let mut told = Instant::now();
+        while !ended() {
+            if let Until::Drained(is_done) = until
+                && targets.is_none()
+                && is_done()
+            {
+                targets = self.ends(consumer);
+                shared.drain();
+            }
+            if let Some(targets) = &targets {
+                shared.drain();
+                if is_reached(&shared.summary(), targets) {
+                    shared.stop.request();
+                }
+            }
+            if !ready && !shared.summary().topics.is_empty() {
+                ready = true;
+                notify::ready();
+            }
+            if told.elapsed() > STATUS_EVERY {
+                told = Instant::now();
+                notify::status(&self.status(shared, consumer));
+            }
+            thread::sleep(TURN);
+        }
+    }
+
+    /// The next offsets of all partitions of our topics. `None`: no broker answers now.
+    fn ends(&self, consumer: &SharedConsumer) -> Option<BTreeMap<(String, i32), i64>> {
+        let patience = Duration::from_secs(5);
+        let mut ends = BTreeMap::new();
+        for topic in self.settings.topics.keys() {
+            let metadata = consumer.fetch_metadata(Some(topic), patience).ok()?;
+            for partition in metadata
+                .topics()
+                .iter()
+                .flat_map(|topic| topic.partitions())
+            {
+                let (_, end) = consumer
+                    .fetch_watermarks(topic, partition.id(), patience)
+                    .ok()?;
+                ends.insert((topic.clone(), partition.id()), end);
+            }
+        }
+        Some(ends)
+    }
+
+    /// One line: lag, and what was committed or is waited for.
+    fn status(&self, shared: &Shared<'_>, consumer: &SharedConsumer) -> String {
+        let waits = shared.waits();
+        if !waits.is_empty() {
+            return format!("waiting: {}", waits.join("; "));
+        }
+        let summary = shared.summary().clone();
+        let mut lag = 0;
+        for (topic, own) in &summary.topics {
+            for (partition, next) in &own.offsets {
+                if let Ok((_, end)) =
+                    consumer.fetch_watermarks(topic, *partition, Duration::from_secs(1))
+                {
+                    lag += (end - next).max(0);
+                }
+            }
+        }
+        let good: u64 = summary.topics.values().map(|own| own.good).sum();
+        let bad: u64 = summary.topics.values().map(|own| own.bad).sum();
+        let commits: u64 = summary.topics.values().map(|own| own.commits).sum();
+        format!(
+            "lag {lag} records; {good} events and {bad} bad records in {commits} commits since the start"
+        )
+    }
+}
+
+fn is_reached(summary: &Summary, targets: &BTreeMap<(String, i32), i64>) -> bool {
+    targets.iter().all(|((topic, partition), target)| {
+        let next = summary
+            .topics
+            .get(topic)
+            .and_then(|own| own.offsets.get(partition));
+        // A partition without a record needs no row, only to be opened.
+        next.is_some_and(|next| next >= target)
+    })
+}
+
+/// A thread whose panic ends the run with an error instead of leaving the others waiting.
+fn spawn<'scope, 'env>(
+    scope: &'scope thread::Scope<'scope, 'env>,
+    shared: &'scope Shared<'_>,
+    name: String,
+    work: impl FnOnce() + Send + 'scope,
+) -> thread::ScopedJoinHandle<'scope, ()> {
+    thread::Builder::new()
+        .name(name.clone())
+        .spawn_scoped(scope, move || {
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
+                shared.fail(Error::Thread(name));
+            }
+        })
+        .expect("the system starts a thread")
+}

@@ -1,0 +1,207 @@
+//! The schemas that a topic's records name, and how each fills the table's columns.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use arrow::datatypes::{DataType, Fields};
+use goldrecord_registry::{Client, Schema, SchemaType};
+use goldrecord_service::config::Format;
+
+use crate::bronze;
+use crate::decode::{Code, Fault, Misfit, Plan};
+use crate::shared::{Backoff, Shared};
+
+/// A schema id's meaning for one topic.
+pub(crate) enum Known {
+    /// Records can be decoded.
+    Ready(Plan),
+    /// Records of this id are bad. Asked again after a while where the registry did not know it.
+    Bad(Fault, Option<Instant>),
+}
+
+/// The schemas seen by one topic.
+pub(crate) struct Schemas {
+    format: Format,
+    known: Vec<(u32, Known)>,
+    index: HashMap<u32, usize>,
+}
+
+/// What the registry says of an id.
+pub(crate) enum Answer {
+    Schema(Schema),
+    /// It has none, or none that we could read: the fault of each record.
+    Bad(Fault),
+    /// The run ends first.
+    Stopped,
+}
+
+/// An id that the registry does not know is asked for again after this time.
+const FORGET: Duration = Duration::from_secs(30);
+
+impl Schemas {
+    pub(crate) fn new(format: Format) -> Self {
+        Self {
+            format,
+            known: Vec::new(),
+            index: HashMap::new(),
+        }
+    }
+
+    /// The place of an id that was learnt, and is not to be asked for again.
+    #[inline]
+    pub(crate) fn find(&self, id: u32) -> Option<usize> {
+        let index = *self.index.get(&id)?;
+        match &self.known[index].1 {
+            Known::Bad(_, Some(until)) if Instant::now() > *until => None,
+            _ => Some(index),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> &Known {
+        &self.known[index].1
+    }
+
+    pub(crate) fn learn(&mut self, id: u32, known: Known) -> usize {
+        let index = *self.index.entry(id).or_insert(self.known.len());
+        if index == self.known.len() {
+            self.known.push((id, known));
+        } else {
+            self.known[index].1 = known;
+        }
+        index
+    }
+
+    pub(crate) fn learn_unknown(&mut self, id: u32, fault: Fault) -> usize {
+        let again = (fault.code == Code::UnknownSchema).then(|| Instant::now() + FORGET);
+        self.learn(id, Known::Bad(fault, again))
+    }
+
+    /// The table has other columns now.
+    pub(crate) fn bind(&mut self, columns: &Fields) -> Result<(), Misfit> {
+        for (_, known) in &mut self.known {
+            if let Known::Ready(plan) = known {
+                plan.bind(columns)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a schema, if it is of the topic's language and its names are not ours.
+    pub(crate) fn read(&self, schema: &Schema) -> Result<Plan, Fault> {
+        let wanted = match self.format {
+            Format::Avro => SchemaType::Avro,
+            Format::Json | Format::JsonUnframed => SchemaType::Json,
+        };
+        if schema.schema_type != wanted {
+            let text = format!(
+                "schema {} is {}, the topic's format is {wanted}",
+                schema.id, schema.schema_type
+            );
+            return Err(Fault::new(Code::WrongSchemaType, text));
+        }
+        let unsupported = |Misfit(why)| Fault::new(Code::UnsupportedSchema, why);
+        let plan = Plan::read(schema).map_err(unsupported)?;
+        bronze::check_names(&plan.fields()).map_err(unsupported)?;
+        Ok(plan)
+    }
+}
+
+/// Asks the registry for a schema, as long as it takes.
+pub(crate) fn ask(shared: &Shared<'_>, registry: &Client, topic: &str, id: u32) -> Answer {
+    let mut backoff = Backoff::new();
+    loop {
+        match shared.runtime.block_on(registry.schema(id)) {
+            Ok(schema) => {
+                shared.wait_ends(topic);
+                return Answer::Schema(Schema::clone(&schema));
+            }
+            Err(error) if error.is_unavailable() => {
+                shared.wait_begins(topic, &error.to_string());
+                if !backoff.pause(shared) {
+                    return Answer::Stopped;
+                }
+            }
+            Err(error) => {
+                shared.wait_ends(topic);
+                let code = if error.is_unknown() {
+                    Code::UnknownSchema
+                } else {
+                    Code::UnsupportedSchema
+                };
+                return Answer::Bad(Fault::new(code, error.to_string()));
+            }
+        }
+    }
+}
+
+/// The topic's latest schema; `Ok(None)`: none is registered. `Err`: the run ends first.
+pub(crate) fn latest(
+    shared: &Shared<'_>,
+    registry: &Client,
+    topic: &str,
+) -> Result<Option<Schema>, LatestError> {
+    let subject = format!("{topic}-value");
+    let mut backoff = Backoff::new();
+    loop {
+        match shared.runtime.block_on(registry.latest(&subject)) {
+            Ok(version) => {
+                shared.wait_ends(topic);
+                return Ok(Some(version.schema));
+            }
+            Err(error) if error.is_unknown() => {
+                shared.wait_ends(topic);
+                return Ok(None);
+            }
+            Err(error) if error.is_unavailable() => {
+                shared.wait_begins(topic, &error.to_string());
+                if !backoff.pause(shared) {
+                    return Err(LatestError::Stopped);
+                }
+            }
+            Err(error) => return Err(LatestError::Registry(error)),
+        }
+    }
+}
+
+/// Why there is no answer about a topic's latest schema.
+pub(crate) enum LatestError {
+    Stopped,
+    Registry(goldrecord_registry::Error),
+}
+
+/// Where an event's time stands among the columns, and how it is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum TimeColumn {
+    /// µs in this column of timestamps.
+    Micros(usize),
+    /// ms in this column of longs.
+    Millis(usize),
+    /// ms in this column of doubles.
+    MillisAsDouble(usize),
+    /// The record's own timestamp.
+    Kafka,
+    /// No such field.
+    Missing,
+}
+
+impl TimeColumn {
+    /// Finds the field among the event's. A field of another type is refused.
+    pub(crate) fn find(fields: &Fields, name: Option<&str>) -> Result<Self, Misfit> {
+        let Some(name) = name else {
+            return Ok(Self::Kafka);
+        };
+        let Some((index, field)) = fields.find(name) else {
+            return Ok(Self::Missing);
+        };
+        match field.data_type() {
+            DataType::Timestamp(..) => Ok(Self::Micros(index)),
+            DataType::Int64 => Ok(Self::Millis(index)),
+            DataType::Float64 => Ok(Self::MillisAsDouble(index)),
+            other => Err(Misfit(format!(
+                "the event's time `{name}` is of type {other}; it must be a timestamp or a number of milliseconds \
+                 (ingestor.topic.NAME.event_time names another field, or `kafka`)"
+            ))),
+        }
+    }
+}
