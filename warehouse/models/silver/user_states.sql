@@ -24,11 +24,52 @@ with events as (
     {% endfor %}
 ),
 
-profiles as (
+states as (
     select
         event_date,
-        ts,
         user_id,
+        level,
+        first_name,
+        last_name,
+        gender,
+        registered_at,
+        city,
+        state,
+        min(ts) as ts
+    from events
+    group by event_date, user_id, level, first_name, last_name, gender, registered_at, city, state
+),
+
+-- Nearly all users stay the same all day: their one state is found without putting events in order.
+steady as (
+    select
+        event_date,
+        user_id,
+        min(ts) as ts,
+        min(level) as level,
+        min(first_name) as first_name,
+        min(last_name) as last_name,
+        min(gender) as gender,
+        min(registered_at) as registered_at,
+        min(city) as city,
+        min(state) as state
+    from states
+    group by event_date, user_id
+    having count(*) = 1
+),
+
+changing as (
+    select event_date, user_id
+    from states
+    group by event_date, user_id
+    having count(*) > 1
+),
+
+profiles as (
+    select
+        events.event_date,
+        events.user_id,
+        ts,
         level,
         first_name,
         last_name,
@@ -38,10 +79,12 @@ profiles as (
         state,
         {{ profile() }} as profile,
         lead(ts) over (
-            partition by user_id, event_date
+            partition by events.user_id, events.event_date
             order by ts, session_id, item_in_session, event_id, {{ profile() }}, registered_at
         ) as next_ts
     from events
+    inner join changing
+        on events.event_date = changing.event_date and events.user_id = changing.user_id
 ),
 
 -- Of events in one instant, the last counts.
@@ -53,16 +96,9 @@ moments as (
     where next_ts is null or next_ts > ts
 )
 
-select
-    event_date,
-    user_id,
-    ts,
-    level,
-    first_name,
-    last_name,
-    gender,
-    registered_at,
-    city,
-    state
+select event_date, user_id, ts, level, first_name, last_name, gender, registered_at, city, state
+from steady
+union all
+select event_date, user_id, ts, level, first_name, last_name, gender, registered_at, city, state
 from moments
 where previous_profile is null or previous_profile <> profile
