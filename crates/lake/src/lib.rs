@@ -21,16 +21,24 @@
 //! ```
 
 pub mod builds;
+mod changes;
+mod commit;
 mod error;
 mod evolve;
 mod lake;
+mod log;
 mod proposal;
+mod read;
 mod snapshot;
+mod store;
 mod table;
+mod write;
 
 pub use error::{Error, Result};
 pub use evolve::merge_schema;
 pub use lake::Lake;
+pub use log::schema::table_schema;
 pub use proposal::{Fence, MetadataChange, Outcome, Proposal, Refusal, TxnStep};
 pub use snapshot::{AddFile, Changes, Snapshot, Stats};
-pub use table::{Table, TableSpec, WriteOptions, Writer};
+pub use table::{Table, TableSpec};
+pub use write::{WriteOptions, Writer};

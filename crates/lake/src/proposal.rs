@@ -104,6 +104,12 @@ pub enum Refusal {
         /// The file's path in the log.
         path: String,
     },
+    /// A file to be added is live already: the same proposal was committed before.
+    #[error("file `{path}` is live already: the same proposal was committed before")]
+    FileLive {
+        /// The file's path in the log.
+        path: String,
+    },
     /// A newer holder of the fence has written.
     #[error("`{app_id}` is fenced at {found}, ours is {ours}: a newer writer took over")]
     Fenced {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use serde_json::{Map, Value};
 
+use crate::log::actions::Remove;
+
 /// A table at one version. Cheap to clone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
@@ -29,6 +31,8 @@ pub struct Snapshot {
     pub txns: Arc<BTreeMap<String, i64>>,
     /// When this version was committed, in milliseconds since 1970 by the committer's clock.
     pub timestamp_ms: i64,
+    /// Files removed, for the checkpoints; they drop those that went longer ago than the retention time.
+    pub(crate) tombstones: Arc<BTreeMap<String, Remove>>,
 }
 
 impl Snapshot {
@@ -96,7 +100,8 @@ pub struct Stats {
 pub enum Changes {
     /// The log tells.
     Known {
-        /// Files that came and are still there.
+        /// Files whose rows came and were not taken away again. Compaction may have rewritten them since: they
+        /// are readable all the same until their time is over.
         added: Vec<AddFile>,
         /// Files that were there and are gone, with their partition values.
         removed: Vec<AddFile>,

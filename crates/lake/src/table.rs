@@ -1,14 +1,21 @@
 //! One table: made, read, written, committed to.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::stream::BoxStream;
 
-use crate::error::Result;
+use crate::changes;
+use crate::commit::{self, Committer};
+use crate::error::{Error, Result};
+use crate::lake::{Lake, validate_path};
+use crate::log::open;
 use crate::proposal::{Outcome, Proposal};
+use crate::read;
 use crate::snapshot::{AddFile, Changes, Snapshot};
+use crate::write::{self, WriteOptions, Writer};
 
 /// How a new table shall be.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,119 +30,125 @@ pub struct TableSpec {
     pub description: Option<String>,
 }
 
-/// How files are written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WriteOptions {
-    /// A file that reaches this many bytes is closed and the next one begun.
-    pub target_file_bytes: usize,
-    /// The most rows in a row group.
-    pub row_group_rows: usize,
-    /// The level of zstd, 1 to 22.
-    pub zstd_level: i32,
-}
-
 /// A table of a lake, whether it exists or not. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Table {}
+pub struct Table {
+    lake: Lake,
+    path: Arc<str>,
+}
 
 impl Table {
+    pub(crate) fn new(lake: Lake, path: &str) -> Self {
+        Self {
+            lake,
+            path: path.into(),
+        }
+    }
+
     /// The path from the lake's root, such as `bronze/listen_events`.
     pub fn path(&self) -> &str {
-        unimplemented!()
+        &self.path
+    }
+
+    /// The lake it belongs to.
+    pub fn lake(&self) -> &Lake {
+        &self.lake
     }
 
     /// Makes the table: version 0 holds protocol and definition, no data. Already there: its latest
     /// snapshot, whatever its definition.
     pub async fn create(&self, spec: &TableSpec) -> Result<Snapshot> {
-        let _ = spec;
-        unimplemented!()
+        commit::create(self.committer()?, spec).await
     }
 
     /// The latest version; `None` where there is no such table.
     pub async fn latest(&self) -> Result<Option<Snapshot>> {
-        unimplemented!()
+        validate_path(&self.path)?;
+        open::latest(self.lake.store(), &self.path).await
     }
 
     /// The table at one version.
     pub async fn at(&self, version: i64) -> Result<Snapshot> {
-        let _ = version;
-        unimplemented!()
+        validate_path(&self.path)?;
+        open::at(self.lake.store(), &self.path, version)
+            .await?
+            .ok_or_else(|| Error::NoTable {
+                table: self.path.to_string(),
+                lake: self.lake.url().to_owned(),
+            })
     }
 
     /// The latest version, from a snapshot: reads the commits since by name and lists nothing.
     pub async fn refresh(&self, snapshot: &Snapshot) -> Result<Snapshot> {
-        let _ = snapshot;
-        unimplemented!()
+        let mut newest = snapshot.clone();
+        open::catch_up(self.lake.store(), &self.path, &mut newest, i64::MAX).await?;
+        Ok(newest)
     }
 
     /// Which files came and went after version `since`, up to version `until`. Commits that only
     /// rearranged rows are skipped.
     pub async fn changes(&self, since: i64, until: i64) -> Result<Changes> {
-        let _ = (since, until);
-        unimplemented!()
+        validate_path(&self.path)?;
+        changes::changes(self.lake.store(), &self.path, since, until).await
     }
 
     /// Writes rows as Parquet files, split by partition. Nothing is visible until the files are committed.
     /// Columns are found by name; a table's column that the batches lack is null when read.
-    pub async fn write(&self, snapshot: &Snapshot, batches: Vec<RecordBatch>, options: &WriteOptions) -> Result<Vec<AddFile>> {
-        let _ = (snapshot, batches, options);
-        unimplemented!()
+    pub async fn write(
+        &self,
+        snapshot: &Snapshot,
+        batches: Vec<RecordBatch>,
+        options: &WriteOptions,
+    ) -> Result<Vec<AddFile>> {
+        let mut writer = self.writer(snapshot, options.clone());
+        for batch in batches {
+            if let Err(error) = writer.push(batch).await {
+                writer.abort().await?;
+                return Err(error);
+            }
+        }
+        writer.finish().await
     }
 
     /// The same for rows that come one batch after the other.
     pub fn writer(&self, snapshot: &Snapshot, options: WriteOptions) -> Writer {
-        let _ = (snapshot, options);
-        unimplemented!()
+        Writer::new(self.lake.shared_store(), &self.path, snapshot, options)
     }
 
-    /// Commits a proposal. `snapshot` becomes the version committed, or the newer one that refused.
+    /// Commits a proposal. `snapshot`, old or new, becomes the version committed, or the newest one, which
+    /// refused. An error leaves it as it was; after [`Error::OutcomeUnknown`] read the table again before anything
+    /// else: the transaction numbers tell whether the proposal is in it.
     pub async fn commit(&self, snapshot: &mut Snapshot, proposal: &Proposal) -> Result<Outcome> {
-        let _ = (snapshot, proposal);
-        unimplemented!()
+        commit::commit(self.committer()?, snapshot, proposal).await
     }
 
     /// Reads a file's rows with the table's columns (or those named, in that order): partition columns filled
     /// in, columns that the file lacks null.
-    pub async fn read(&self, file: &AddFile, snapshot: &Snapshot, columns: Option<&[&str]>) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-        let _ = (file, snapshot, columns);
-        unimplemented!()
+    pub async fn read(
+        &self,
+        file: &AddFile,
+        snapshot: &Snapshot,
+        columns: Option<&[&str]>,
+    ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        let location = self.location(file)?;
+        read::read(self.lake.store(), location, file, snapshot, columns).await
+    }
+
+    /// Where a file lies, from the lake's root: its path in [`Lake::object_store`].
+    pub fn location(&self, file: &AddFile) -> Result<String> {
+        write::location(&self.path, file)
     }
 
     /// Deletes files that were written and will not be committed.
     pub async fn discard(&self, files: &[AddFile]) -> Result<()> {
-        let _ = files;
-        unimplemented!()
-    }
-}
-
-/// Writes rows that come one batch after the other.
-#[derive(Debug)]
-pub struct Writer {}
-
-impl Writer {
-    /// Takes rows; returns once there is room for more.
-    pub async fn push(&mut self, batch: RecordBatch) -> Result<()> {
-        let _ = batch;
-        unimplemented!()
+        write::discard(self.lake.store(), &self.path, files).await
     }
 
-    /// Closes the files and tells which they are.
-    pub async fn finish(self) -> Result<Vec<AddFile>> {
-        unimplemented!()
-    }
-
-    /// Deletes what was written.
-    pub async fn abort(self) -> Result<()> {
-        unimplemented!()
-    }
-}
-
-impl Default for WriteOptions {
-    fn default() -> Self {
-        Self {
-            target_file_bytes: 128 << 20,
-            row_group_rows: 1 << 18,
-            zstd_level: 1,
-        }
+    fn committer(&self) -> Result<Committer<'_>> {
+        validate_path(&self.path)?;
+        Ok(Committer {
+            store: self.lake.store(),
+            table: &self.path,
+        })
     }
 }

@@ -1,0 +1,134 @@
+//! Reading a data file with the columns of its table.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::{Schema, SchemaRef};
+use futures::stream::{self, BoxStream, StreamExt as _};
+use object_store::path::Path;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderBuilder, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
+use parquet::errors::ParquetError;
+
+use crate::error::{Error, Result};
+use crate::snapshot::{AddFile, Snapshot};
+use crate::store::Store;
+use crate::write::partition;
+
+const BATCH_ROWS: usize = 8192;
+/// Up to this size a file is fetched whole: one call to the store instead of several.
+const WHOLE_FILE_BYTES: i64 = 32 << 20;
+
+/// Reads a file's rows. `location` is its place from the lake's root.
+pub(crate) async fn read(
+    store: &Store,
+    location: String,
+    file: &AddFile,
+    snapshot: &Snapshot,
+    columns: Option<&[&str]>,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let shape = Shape::new(&location, file, snapshot, columns)?;
+    let failed = {
+        let location = location.clone();
+        move |source: ParquetError| Error::Parquet {
+            action: "read",
+            path: location.clone(),
+            source,
+        }
+    };
+    if file.size <= WHOLE_FILE_BYTES {
+        let bytes = store.read(&location).await?.ok_or_else(|| Error::BrokenFile {
+            path: location.clone(),
+            why: "the log names it and it is not there".to_owned(),
+        })?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(&failed)?;
+        let rows = shape.projected(builder).build().map_err(&failed)?;
+        let rows = rows.map(move |batch| shape.fill(&batch.map_err(|e| failed(e.into()))?));
+        return Ok(stream::iter(rows).boxed());
+    }
+    let path = Path::parse(&location).map_err(|error| Error::BrokenFile {
+        path: location.clone(),
+        why: error.to_string(),
+    })?;
+    let reader = ParquetObjectReader::new(Arc::clone(&store.objects), path).with_file_size(file.size as u64);
+    let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(&failed)?;
+    let rows = shape.projected(builder).build().map_err(&failed)?;
+    Ok(rows.map(move |batch| shape.fill(&batch.map_err(&failed)?)).boxed())
+}
+
+/// The columns wanted and where each comes from.
+struct Shape {
+    location: String,
+    schema: SchemaRef,
+    /// For each column: its partition value, where it is a partition column.
+    constants: Vec<Option<Option<String>>>,
+}
+
+impl Shape {
+    fn new(location: &str, file: &AddFile, snapshot: &Snapshot, columns: Option<&[&str]>) -> Result<Self> {
+        let schema = match columns {
+            None => Arc::clone(&snapshot.schema),
+            Some(names) => {
+                let fields = names
+                    .iter()
+                    .map(|name| {
+                        let found = snapshot.schema.index_of(name).map_err(|_| Error::Unfit {
+                            table: location.to_owned(),
+                            why: format!("column `{name}` is not in the table"),
+                        })?;
+                        Ok(Arc::clone(&snapshot.schema.fields()[found]))
+                    })
+                    .collect::<Result<Vec<_>>>()?;
+                Arc::new(Schema::new(fields))
+            }
+        };
+        let constant = |name: &String| {
+            let partitions = &snapshot.partition_columns;
+            partitions.contains(name).then(|| file.partition_values.get(name).cloned().flatten())
+        };
+        Ok(Self {
+            location: location.to_owned(),
+            constants: schema.fields().iter().map(|field| constant(field.name())).collect(),
+            schema,
+        })
+    }
+
+    /// Reads only what is wanted of what is there.
+    fn projected<T>(&self, builder: ArrowReaderBuilder<T>) -> ArrowReaderBuilder<T> {
+        let roots: Vec<usize> = builder
+            .schema()
+            .fields()
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| self.schema.index_of(field.name()).is_ok_and(|i| self.constants[i].is_none()))
+            .map(|(index, _)| index)
+            .collect();
+        let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
+        builder.with_projection(mask).with_batch_size(BATCH_ROWS)
+    }
+
+    fn fill(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let rows = batch.num_rows();
+        let columns: Result<Vec<ArrayRef>, _> = self
+            .schema
+            .fields()
+            .iter()
+            .zip(&self.constants)
+            .map(|(field, constant)| match (constant, batch.column_by_name(field.name())) {
+                (Some(value), _) => partition::column(value.as_deref(), field.data_type(), rows),
+                (None, Some(column)) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
+                (None, Some(column)) => cast(column, field.data_type()),
+                (None, None) => Ok(new_null_array(field.data_type(), rows)),
+            })
+            .collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        columns
+            .and_then(|columns| RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options))
+            .map_err(|error| Error::BrokenFile {
+                path: self.location.clone(),
+                why: error.to_string(),
+            })
+    }
+}
