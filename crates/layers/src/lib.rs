@@ -4,14 +4,17 @@
 //! and exposure with its compiled SQL. [`select`] picks nodes of it. What runs them tells a
 //! [`Reporter`] about each one.
 
+pub mod cli;
 pub mod diagnostics;
 pub mod engine;
 mod error;
 mod jinja;
 pub mod manifest;
+mod output;
 pub mod project;
 pub mod published;
 pub mod reporter;
+pub mod select;
 
 pub use error::{Error, Result};
 pub use manifest::{Manifest, Node, Relation};

@@ -278,6 +278,36 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// All keys and values, as templates and selectors name them.
+    pub fn to_json(&self) -> Value {
+        let mut config = serde_json::json!({
+            "enabled": self.enabled,
+            "materialized": self.materialized,
+            "schema": self.schema,
+            "alias": self.alias,
+            "tags": self.tags,
+            "meta": self.meta,
+            "partition_by": self.partition_by,
+            "unique_key": self.unique_key,
+            "incremental_strategy": self.incremental_strategy,
+            "full_refresh": self.full_refresh,
+            "column_types": self.column_types,
+            "severity": self.severity,
+            "warn_if": self.warn_if.to_string(),
+            "error_if": self.error_if.to_string(),
+            "fail_calc": self.fail_calc,
+            "limit": self.limit,
+            "where": self.where_clause,
+            "store_failures": self.store_failures,
+        });
+        if let Value::Object(map) = &mut config {
+            map.extend(self.extra.clone());
+        }
+        config
+    }
+}
+
 impl Manifest {
     /// The node with this unique id.
     pub fn node(&self, unique_id: &str) -> Option<&Node> {
@@ -508,8 +538,57 @@ impl fmt::Display for Condition {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A node with this unique id that reads those.
+    pub(crate) fn node(unique_id: &str, depends_on: &[&str]) -> Node {
+        let name = unique_id.rsplit('.').next().unwrap_or(unique_id);
+        let resource_type = match unique_id.split('.').next() {
+            Some("test") => ResourceType::Test,
+            Some("source") => ResourceType::Source,
+            Some("seed") => ResourceType::Seed,
+            _ => ResourceType::Model,
+        };
+        Node {
+            unique_id: unique_id.to_owned(),
+            resource_type,
+            package: "p".to_owned(),
+            name: name.to_owned(),
+            fqn: vec!["p".to_owned(), name.to_owned()],
+            path: format!("{name}.sql"),
+            original_file_path: format!("models/{name}.sql"),
+            patch_path: None,
+            raw_code: String::new(),
+            compiled_code: None,
+            compiled_incremental: None,
+            config: Config::default(),
+            depends_on: depends_on.iter().map(|id| (*id).to_owned()).collect(),
+            columns: Vec::new(),
+            description: String::new(),
+            relation: Some(Relation::new("silver", name)),
+            test: None,
+            source_name: None,
+            fingerprint: String::new(),
+        }
+    }
+
+    /// A manifest of these nodes.
+    pub(crate) fn manifest(nodes: impl IntoIterator<Item = Node>) -> Manifest {
+        Manifest {
+            project: "p".to_owned(),
+            root: PathBuf::new(),
+            target: "prod".to_owned(),
+            is_default_target: true,
+            schema: "main".to_owned(),
+            threads: None,
+            nodes: nodes
+                .into_iter()
+                .map(|node| (node.unique_id.clone(), node))
+                .collect(),
+            warnings: Vec::new(),
+        }
+    }
 
     #[test]
     fn a_condition_reads_as_dbt_writes_it() {

@@ -28,8 +28,6 @@ const RETURN: &str = "return() outside of a macro";
 pub struct Frame {
     /// The node's package.
     pub package: String,
-    /// The node's name, for messages.
-    pub name: String,
     /// The relation that `this` is.
     pub this: Option<Relation>,
     /// Whether the graph is known: `ref` gives real relations and `execute` is true.

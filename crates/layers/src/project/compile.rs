@@ -342,7 +342,6 @@ fn render(
     let node = &draft.node;
     let frame = Arc::new(Frame {
         package: node.package.clone(),
-        name: node.name.clone(),
         this: node.relation.clone(),
         graph: Some(graph.clone()),
         unique_id: node.unique_id.clone(),

@@ -98,7 +98,6 @@ fn render_early(file: &str, text: &str, vars: &Mapping) -> Result<String> {
 fn empty_frame(package: &str) -> Arc<Frame> {
     Arc::new(Frame {
         package: package.to_owned(),
-        name: String::new(),
         this: None,
         graph: None,
         unique_id: String::new(),

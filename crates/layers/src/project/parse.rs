@@ -269,7 +269,6 @@ impl Parser<'_> {
     fn frame(&self, node: &Node, raw_config: &Mapping) -> Arc<Frame> {
         Arc::new(Frame {
             package: node.package.clone(),
-            name: node.name.clone(),
             this: Some(Relation::new(
                 self.target.schema.as_str(),
                 node.name.as_str(),

@@ -1,0 +1,316 @@
+//! One criterion of a selection: `@`, `2+`, a method, a value, `+3`.
+
+use serde_json::Value;
+
+use super::glob;
+use crate::manifest::{Node, ResourceType, TestKind};
+use crate::{Error, Result};
+
+/// Methods, for messages.
+const METHODS: &[&str] = &[
+    "fqn",
+    "tag",
+    "path",
+    "file",
+    "package",
+    "config",
+    "source",
+    "exposure",
+    "resource_type",
+    "test_type",
+    "test_name",
+];
+
+/// A parsed criterion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Criterion {
+    /// What is looked at.
+    method: Method,
+    /// What it is compared with.
+    pub value: String,
+    /// Which neighbours come along.
+    pub reach: Reach,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Method {
+    Fqn,
+    Tag,
+    Path,
+    File,
+    Package,
+    /// With the keys after `config.`.
+    Config(Vec<String>),
+    Source,
+    Exposure,
+    ResourceType,
+    TestType,
+    TestName,
+}
+
+/// Which neighbours of the matching nodes come along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// `@`: everything downstream, and all that this reads.
+    ChildrensParents,
+    /// `n+` and `+n`; `None` where the operator is missing.
+    Steps {
+        /// Upstream.
+        parents: Option<Steps>,
+        /// Downstream.
+        children: Option<Steps>,
+    },
+}
+
+/// How far; `None` is all the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steps(pub Option<usize>);
+
+impl Criterion {
+    /// Read a criterion.
+    pub fn parse(text: &str) -> Result<Self> {
+        let invalid = |why: &str| Error::Usage(format!("the selection criterion '{text}' {why}"));
+        let (mut rest, childrens_parents) = match text.strip_prefix('@') {
+            Some(rest) => (rest, true),
+            None => (text, false),
+        };
+        let mut steps = [None, None];
+        if let Some((before, after)) = rest.split_once('+')
+            && before.chars().all(|c| c.is_ascii_digit())
+        {
+            steps[0] = Some(Steps(
+                depth(before).ok_or_else(|| invalid("has too large a number"))?,
+            ));
+            rest = after;
+        }
+        if let Some((before, after)) = rest.rsplit_once('+')
+            && after.chars().all(|c| c.is_ascii_digit())
+        {
+            steps[1] = Some(Steps(
+                depth(after).ok_or_else(|| invalid("has too large a number"))?,
+            ));
+            rest = before;
+        }
+        if childrens_parents && steps.iter().any(Option::is_some) {
+            return Err(invalid("has both @ and +"));
+        }
+        let (method, value) = match rest.split_once(':') {
+            Some((method, value)) => (Self::method(method, &invalid)?, value),
+            None if rest.contains('/') => (Method::Path, rest),
+            None if [".sql", ".csv", ".py"]
+                .iter()
+                .any(|extension| rest.ends_with(extension)) =>
+            {
+                (Method::File, rest)
+            }
+            None => (Method::Fqn, rest),
+        };
+        if value.is_empty() {
+            return Err(invalid("is empty"));
+        }
+        let [parents, children] = steps;
+        let reach = if childrens_parents {
+            Reach::ChildrensParents
+        } else {
+            Reach::Steps { parents, children }
+        };
+        Ok(Self {
+            method,
+            value: value.to_owned(),
+            reach,
+        })
+    }
+
+    fn method(name: &str, invalid: &dyn Fn(&str) -> Error) -> Result<Method> {
+        Ok(match name {
+            "fqn" => Method::Fqn,
+            "tag" => Method::Tag,
+            "path" => Method::Path,
+            "file" => Method::File,
+            "package" => Method::Package,
+            "source" => Method::Source,
+            "exposure" => Method::Exposure,
+            "resource_type" => Method::ResourceType,
+            "test_type" => Method::TestType,
+            "test_name" => Method::TestName,
+            name if name.starts_with("config.") => {
+                Method::Config(name.split('.').skip(1).map(str::to_owned).collect())
+            }
+            name => {
+                let near = crate::diagnostics::nearest(name, METHODS.iter().copied());
+                return Err(invalid(&match near {
+                    Some(near) => format!("has no known method: did you mean `{near}:`?"),
+                    None => format!("has no known method: they are {}", METHODS.join(", ")),
+                }));
+            }
+        })
+    }
+
+    /// Whether a node fits, neighbours aside.
+    pub fn matches(&self, node: &Node) -> Result<bool> {
+        let value = self.value.as_str();
+        let is_source = node.resource_type == ResourceType::Source;
+        Ok(match &self.method {
+            Method::Fqn => !is_source && (fits(&node.fqn, value) || fits(&node.fqn[1..], value)),
+            Method::Tag => node.config.tags.iter().any(|tag| glob::matches(value, tag)),
+            Method::Path => {
+                glob::path_or_parent(value.trim_end_matches('/'), &node.original_file_path)
+                    || (node.resource_type != ResourceType::Test
+                        && node
+                            .patch_path
+                            .as_deref()
+                            .is_some_and(|patch| glob::path(value, patch)))
+            }
+            Method::File => {
+                let path = std::path::Path::new(&node.original_file_path);
+                [path.file_name(), path.file_stem()]
+                    .into_iter()
+                    .flatten()
+                    .any(|name| glob::matches(value, &name.to_string_lossy()))
+            }
+            Method::Package => value == "this" || glob::matches(value, &node.package),
+            Method::Config(keys) => config_fits(node, keys, value),
+            Method::Source => {
+                let parts: Vec<&str> = value.split('.').collect();
+                let (package, source, table) = match parts.as_slice() {
+                    [source] => ("*", *source, "*"),
+                    [source, table] => ("*", *source, *table),
+                    [package, source, table] => (*package, *source, *table),
+                    _ => {
+                        return Err(Error::Usage(format!(
+                            "'source:{value}' has more than three parts"
+                        )));
+                    }
+                };
+                is_source
+                    && glob::matches(package, &node.package)
+                    && glob::matches(source, node.source_name.as_deref().unwrap_or_default())
+                    && glob::matches(table, &node.name)
+            }
+            Method::Exposure => {
+                let (package, name) = value.split_once('.').unwrap_or(("*", value));
+                node.resource_type == ResourceType::Exposure
+                    && glob::matches(package, &node.package)
+                    && glob::matches(name, &node.name)
+            }
+            Method::ResourceType => node.resource_type.as_str() == value,
+            Method::TestType => match (value, node.test.as_ref().map(|test| &test.kind)) {
+                ("generic" | "schema" | "data", Some(TestKind::Generic { .. }))
+                | ("singular" | "data", Some(TestKind::Singular)) => true,
+                ("generic" | "schema" | "singular" | "data" | "unit", _) => false,
+                _ => {
+                    let message = format!(
+                        "there is no test type '{value}': they are generic, singular and data"
+                    );
+                    return Err(Error::Usage(message));
+                }
+            },
+            Method::TestName => match node.test.as_ref().map(|test| &test.kind) {
+                Some(TestKind::Generic { name, .. }) => glob::matches(value, name),
+                _ => false,
+            },
+        })
+    }
+}
+
+fn depth(digits: &str) -> Option<Option<usize>> {
+    if digits.is_empty() {
+        Some(None)
+    } else {
+        digits.parse().ok().map(Some)
+    }
+}
+
+/// Whether a qualified name fits: the leaf, a prefix of whole parts, or parts and then a glob.
+fn fits(fqn: &[String], value: &str) -> bool {
+    if fqn.last().is_some_and(|leaf| leaf == value) {
+        return true;
+    }
+    let names: Vec<&str> = fqn.iter().flat_map(|part| part.split('.')).collect();
+    let wanted: Vec<&str> = value.split('.').collect();
+    if names.len() < wanted.len() {
+        return false;
+    }
+    for (index, (name, part)) in names.iter().zip(&wanted).enumerate() {
+        if part.contains(['*', '?', '[', ']']) {
+            return glob::matches(&wanted[index..].join("."), &names[index..].join("."));
+        }
+        if name != part {
+            return false;
+        }
+    }
+    true
+}
+
+fn config_fits(node: &Node, keys: &[String], wanted: &str) -> bool {
+    let config = node.config.to_json();
+    let Some(found) = keys.iter().try_fold(&config, |value, key| value.get(key)) else {
+        return false;
+    };
+    let is = |value: &Value| match value {
+        Value::String(text) => {
+            text == wanted || (keys == ["severity"] && text.eq_ignore_ascii_case(wanted))
+        }
+        Value::Bool(truth) => wanted.eq_ignore_ascii_case(if *truth { "true" } else { "false" }),
+        Value::Null => false,
+        other => other.to_string() == wanted,
+    };
+    match found {
+        Value::Array(items) => items.iter().any(is),
+        Value::Object(map) => map.contains_key(wanted),
+        value => is(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fqn(text: &str) -> Vec<String> {
+        text.split('/').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn qualified_names_fit_by_leaf_prefix_and_glob() {
+        let fqn = fqn("p/silver/dim_users");
+        for value in [
+            "dim_users",
+            "p.silver",
+            "p.silver.*",
+            "p.*",
+            "p.silver.dim_*",
+            "*",
+            "p",
+        ] {
+            assert!(fits(&fqn, value), "{value}");
+        }
+        for value in ["dim_user", "silver.p", "p.gold.*", "p.silver.dim_users.x"] {
+            assert!(!fits(&fqn, value), "{value}");
+        }
+    }
+
+    #[test]
+    fn operators_and_methods_are_read() {
+        let criterion = Criterion::parse("2+tag:nightly+").expect("valid");
+        assert_eq!(criterion.method, Method::Tag);
+        assert_eq!(
+            criterion.reach,
+            Reach::Steps {
+                parents: Some(Steps(Some(2))),
+                children: Some(Steps(None))
+            }
+        );
+        assert_eq!(
+            Criterion::parse("models/gold").expect("valid").method,
+            Method::Path
+        );
+        assert_eq!(
+            Criterion::parse("@a").expect("valid").reach,
+            Reach::ChildrensParents
+        );
+        let error = Criterion::parse("tags:x")
+            .expect_err("no such method")
+            .to_string();
+        assert!(error.contains("did you mean `tag:`?"), "{error}");
+    }
+}
