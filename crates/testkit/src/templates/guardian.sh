@@ -18,6 +18,6 @@ while read -r word group; do
     esac
 done
 for group in $groups; do
-    kill -KILL -- "-$group" 2>/dev/null
+    kill -s KILL -- "-$group" 2>/dev/null
 done
 [ -n "$keep" ] || rm -rf -- "$1"

@@ -1,0 +1,94 @@
+//! Each server starts, can be made to fail, and leaves nothing behind.
+
+use goldrecord_testkit::{ClickHouse, Hdfs, Kafka, SchemaRegistry, require};
+
+use crate::ask;
+
+#[test]
+fn kafka_comes_back_on_its_port_after_a_kill() {
+    let Some(kafka) = require(Kafka::start()) else {
+        return;
+    };
+    let address = kafka.bootstrap_servers();
+    assert!(ask::listens(&address));
+    kafka.kill();
+    assert!(!ask::listens(&address));
+    kafka.restart().expect("it starts again");
+    assert_eq!(kafka.bootstrap_servers(), address);
+    assert!(ask::listens(&address));
+}
+
+#[test]
+fn hdfs_takes_files_and_has_them_after_a_restart() {
+    let Some(hdfs) = require(Hdfs::start()) else {
+        return;
+    };
+    assert!(ask::listens(&hdfs.url()));
+    let status =
+        || ask::get(&hdfs.web_url(), "/webhdfs/v1/?op=GETFILESTATUS").expect("WebHDFS answers");
+    assert!(status().contains("DIRECTORY"), "{}", status());
+    hdfs.restart().expect("it starts again");
+    assert!(status().contains("DIRECTORY"), "{}", status());
+}
+
+#[test]
+fn the_registry_answers_the_confluent_api() {
+    let Some(registry) = require(SchemaRegistry::start()) else {
+        return;
+    };
+    let types = ask::get(&registry.url(), "/apis/ccompat/v7/schemas/types").expect("an answer");
+    assert!(types.contains("AVRO"), "{types}");
+}
+
+#[test]
+fn clickhouse_keeps_its_rows_over_a_kill() {
+    let Some(clickhouse) = require(ClickHouse::start()) else {
+        return;
+    };
+    let url = clickhouse.url();
+    ask::post(
+        &url,
+        "CREATE TABLE t (n Int64) ENGINE = MergeTree ORDER BY n",
+    );
+    ask::post(&url, "INSERT INTO t SELECT number FROM numbers(1000)");
+    clickhouse.kill();
+    clickhouse.restart().expect("it starts again");
+    assert_eq!(ask::post(&url, "SELECT sum(n) FROM t").trim(), "499500");
+}
+
+#[test]
+fn a_paused_server_holds_connections_and_answers_after_the_pause() {
+    let Some(clickhouse) = require(ClickHouse::start()) else {
+        return;
+    };
+    let url = clickhouse.url();
+    clickhouse.pause();
+    assert!(ask::listens(&url));
+    ask::get(&url, "/ping").expect_err("nobody answers");
+    clickhouse.resume();
+    ask::eventually("it answers again", || {
+        ask::get(&url, "/ping").is_ok_and(|answer| answer.contains("Ok."))
+    });
+}
+
+#[test]
+fn a_dropped_server_leaves_neither_process_nor_folder() {
+    let Some(clickhouse) = require(ClickHouse::start()) else {
+        return;
+    };
+    let (url, dir) = (clickhouse.url(), clickhouse.dir().to_owned());
+    assert!(dir.is_dir());
+    drop(clickhouse);
+    assert!(!ask::listens(&url));
+    assert!(!dir.exists());
+}
+
+#[test]
+fn two_servers_of_a_kind_run_side_by_side_and_one_is_shared() {
+    let Some(one) = require(ClickHouse::shared()) else {
+        return;
+    };
+    let other = ClickHouse::start().expect("a second one");
+    assert_ne!(one.url(), other.url());
+    assert_eq!(one.url(), ClickHouse::shared().expect("the same").url());
+}
