@@ -173,9 +173,9 @@ pub struct Cohort {
 /// One step of the conversion funnel.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunnelStep {
-    /// What a user did, e.g. `Saw the upgrade page`.
+    /// What is counted and what they did, e.g. `Sessions that saw the upgrade page`.
     pub name: String,
-    /// How many users did it.
+    /// How many users or sessions, as the name says.
     pub users: u64,
 }
 

@@ -7,6 +7,7 @@ use goldrecord_reports::{
 };
 
 /// A full report.
+#[allow(clippy::too_many_lines, reason = "data, read from top to bottom")]
 pub fn report() -> Report {
     let days = days();
     let listens: u64 = days.iter().map(|d| d.listens).sum();
@@ -356,6 +357,7 @@ fn cohorts() -> Vec<Cohort> {
     .collect()
 }
 
+#[allow(clippy::too_many_lines, reason = "data, read from top to bottom")]
 fn lineage() -> Lineage {
     let models: [(&str, &str, &[&str]); 28] = [
         ("listen_events", "bronze", &[]),

@@ -51,7 +51,7 @@ pub fn conversion(out: &mut String, report: &Report) {
     let lede = match (report.funnel.first(), report.funnel.last()) {
         (Some(first), Some(last)) if report.funnel.len() > 1 && first.users > 0 => {
             format!(
-                "Of {} users at the first step, {} ({}) reached the last.",
+                "Of {} at the first step, {} ({}) reached the last.",
                 count(first.users),
                 count(last.users),
                 share(ratio(last.users, first.users))
@@ -62,7 +62,7 @@ pub fn conversion(out: &mut String, report: &Report) {
     open(out, "conversion", "Conversion", &lede);
     figure(out, 5, "From listener to subscriber", |out| {
         if report.funnel.iter().all(|s| s.users == 0) {
-            return empty(out, "No user has entered the funnel yet.");
+            return empty(out, "Nobody has entered the funnel yet.");
         }
         funnel::draw(out, &report.funnel);
     });
