@@ -347,7 +347,15 @@ fn threads(cli: &Cli, manifest: &Manifest, config: &Config) -> usize {
 }
 
 async fn ls(cli: &Cli, printer: &Printer, manifest: &Manifest, list: &List) -> Result<Exit> {
-    let selected = picked(printer, manifest, &list.pick, &[])?;
+    let mut selected = picked(printer, manifest, &list.pick, &[])?;
+    if list.pick.resource_type.is_empty() {
+        // Analyses are listed when they are asked for.
+        selected.retain(|id| {
+            manifest
+                .node(id)
+                .is_some_and(|node| node.resource_type != ResourceType::Analysis)
+        });
+    }
     if selected.is_empty() {
         printer.warning("No nodes selected!");
         return Ok(Exit::Done);
@@ -413,7 +421,7 @@ fn json_line(node: &Node, keys: &[String]) -> String {
         "description": node.description,
         "tags": node.config.tags,
         "depends_on": {"nodes": node.depends_on},
-        "config": node.config.to_json(),
+        "config": node.config_json(),
         "relation_name": node.relation.as_ref().map(ToString::to_string),
         "fingerprint": node.fingerprint,
     });
@@ -490,13 +498,17 @@ impl Type {
             Self::Test => vec![ResourceType::Test],
             Self::Exposure => vec![ResourceType::Exposure],
             Self::Analysis => vec![ResourceType::Analysis],
-            Self::All | Self::Default => vec![
+            Self::All => {
+                let mut all = Self::Default.resource_types();
+                all.push(ResourceType::Analysis);
+                all
+            }
+            Self::Default => vec![
                 ResourceType::Model,
                 ResourceType::Seed,
                 ResourceType::Source,
                 ResourceType::Test,
                 ResourceType::Exposure,
-                ResourceType::Analysis,
             ],
         }
     }

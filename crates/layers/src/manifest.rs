@@ -279,8 +279,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// All keys and values, as templates and selectors name them.
-    pub fn to_json(&self) -> Value {
+    fn to_json(&self) -> Value {
         let mut config = serde_json::json!({
             "enabled": self.enabled,
             "materialized": self.materialized,
@@ -395,6 +394,21 @@ impl Node {
     pub fn is_built(&self) -> bool {
         matches!(self.resource_type, ResourceType::Model | ResourceType::Seed)
             && self.config.materialized != Materialized::Ephemeral
+    }
+
+    /// Its configuration, with keys as templates and selectors name them.
+    pub fn config_json(&self) -> Value {
+        let mut config = self.config.to_json();
+        // Nobody keeps the rows of these, so most keys mean nothing.
+        if let (ResourceType::Source | ResourceType::Exposure, Value::Object(map)) =
+            (self.resource_type, &mut config)
+        {
+            map.retain(|key, _| {
+                matches!(key.as_str(), "enabled" | "meta" | "tags")
+                    || self.config.extra.contains_key(key)
+            });
+        }
+        config
     }
 
     /// `meta.<key>` of its configuration.

@@ -243,7 +243,7 @@ fn fits(fqn: &[String], value: &str) -> bool {
 }
 
 fn config_fits(node: &Node, keys: &[String], wanted: &str) -> bool {
-    let config = node.config.to_json();
+    let config = node.config_json();
     let Some(found) = keys.iter().try_fold(&config, |value, key| value.get(key)) else {
         return false;
     };
