@@ -172,17 +172,6 @@ impl Error {
             _ => false,
         }
     }
-
-    /// True where the object asked for does not exist.
-    pub(crate) fn is_not_found(&self) -> bool {
-        matches!(
-            self,
-            Self::Store {
-                source: object_store::Error::NotFound { .. },
-                ..
-            }
-        )
-    }
 }
 
 /// Whether an error of the store says "not now" rather than "never".

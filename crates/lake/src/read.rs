@@ -1,16 +1,22 @@
 //! Reading a data file with the columns of its table.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::{Schema, SchemaRef};
+use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderBuilder, ParquetRecordBatchReaderBuilder};
-use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStreamBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderBuilder, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use crate::error::{Error, Result};
 use crate::snapshot::{AddFile, Snapshot};
@@ -52,7 +58,11 @@ pub(crate) async fn read(
         path: location.clone(),
         why: error.to_string(),
     })?;
-    let reader = ParquetObjectReader::new(Arc::clone(&store.objects), path).with_file_size(file.size as u64);
+    let reader = RangeReader {
+        objects: Arc::clone(&store.objects),
+        path,
+        size: file.size as u64,
+    };
     let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(&failed)?;
     let rows = shape.projected(builder).build().map_err(&failed)?;
     Ok(rows.map(move |batch| shape.fill(&batch.map_err(&failed)?)).boxed())
@@ -130,5 +140,34 @@ impl Shape {
                 path: self.location.clone(),
                 why: error.to_string(),
             })
+    }
+}
+
+/// Fetches the parts of a large file that are wanted, and no others.
+struct RangeReader {
+    objects: Arc<dyn ObjectStore>,
+    path: Path,
+    size: u64,
+}
+
+impl AsyncFileReader for RangeReader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
+        async move { Ok(self.objects.get_range(&self.path, range).await?) }.boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
+        async move { Ok(self.objects.get_ranges(&self.path, &ranges).await?) }.boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
+        let size = self.size;
+        async move {
+            let metadata = ParquetMetaDataReader::new().load_and_finish(self, size).await?;
+            Ok(Arc::new(metadata))
+        }
+        .boxed()
     }
 }

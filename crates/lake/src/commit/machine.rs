@@ -39,6 +39,7 @@
 //! next, or none. Where reading fails more often than [`MAX_FAILURES`], the loop ends: `Failed` when no rename is
 //! open, `Unknown` when one is, and then the temporary file stays, since it may be the commit.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,9 +115,9 @@ enum State {
 
 /// One proposal on its way into the log.
 #[derive(Debug)]
-pub(crate) struct Machine<'a> {
+pub(crate) struct Machine<'a, P> {
     table: &'a str,
-    proposal: &'a Proposal,
+    proposal: P,
     uuid: String,
     now_ms: i64,
     /// The definition that the files were written for.
@@ -133,10 +134,10 @@ pub(crate) struct Machine<'a> {
     state: State,
 }
 
-impl<'a> Machine<'a> {
+impl<'a, P: Deref<Target = Proposal>> Machine<'a, P> {
     pub(crate) fn new(
         table: &'a str,
-        proposal: &'a Proposal,
+        proposal: P,
         snapshot: Snapshot,
         uuid: String,
         now_ms: i64,
@@ -224,7 +225,7 @@ impl<'a> Machine<'a> {
     }
 
     fn refusal(&self) -> Option<Refusal> {
-        check::refusal(&self.base, &self.head, self.proposal)
+        check::refusal(&self.base, &self.head, &self.proposal)
     }
 
     fn prepared(&self) -> &Arc<Actions> {
@@ -235,7 +236,7 @@ impl<'a> Machine<'a> {
     fn proceed(&mut self) -> Result<()> {
         assert!(self.open_rename.is_none(), "a version is left only once its content is known");
         if self.actions.is_none() {
-            let actions = check::actions(&self.head, self.proposal, &self.uuid, self.now_ms)?;
+            let actions = check::actions(&self.head, &self.proposal, &self.uuid, self.now_ms)?;
             self.actions = Some(Arc::new(actions));
         }
         self.state = if self.written {
