@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array as _, ArrayRef, AsArray as _, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    Array as _, ArrayRef, AsArray as _, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit, TimestampMicrosecondType};
 use futures::StreamExt as _;
@@ -133,14 +134,21 @@ pub async fn open(lake: &Lake, target: &str) -> Result<Opened> {
     };
     match commit_row(&table, &mut snapshot, &Entry::opening(&build), step).await? {
         Outcome::Committed { .. } => Ok(Opened::Ours { build, superseded }),
-        Outcome::Refused(_) => match entries(&table, &snapshot, target, 1, |entry| entry.status.is_none()).await?.pop() {
-            Some(entry) => Ok(Opened::Taken { by: entry.into_build() }),
-            None => Err(Error::BrokenLog {
-                table: TABLE.to_owned(),
-                version: snapshot.version,
-                why: format!("target `{target}` has a number and no opening row"),
-            }),
-        },
+        Outcome::Refused(_) => {
+            match entries(&table, &snapshot, target, 1, |entry| entry.status.is_none())
+                .await?
+                .pop()
+            {
+                Some(entry) => Ok(Opened::Taken {
+                    by: entry.into_build(),
+                }),
+                None => Err(Error::BrokenLog {
+                    table: TABLE.to_owned(),
+                    version: snapshot.version,
+                    why: format!("target `{target}` has a number and no opening row"),
+                }),
+            }
+        }
     }
 }
 
@@ -155,7 +163,9 @@ pub async fn running(lake: &Lake, target: &str) -> Result<Option<Build>> {
 
 async fn running_in(table: &Table, snapshot: &Snapshot, target: &str) -> Result<Option<Build>> {
     let newest = entries(table, snapshot, target, 1, |_| true).await?.pop();
-    Ok(newest.filter(|entry| entry.status.is_none()).map(Entry::into_build))
+    Ok(newest
+        .filter(|entry| entry.status.is_none())
+        .map(Entry::into_build))
 }
 
 /// Closes a build. Fails as superseded where a newer one has opened since.
@@ -201,7 +211,9 @@ pub async fn published(lake: &Lake, target: &str) -> Result<Option<Published>> {
         return Ok(None);
     };
     let is_published = |entry: &Entry| entry.status == Some(Status::Published);
-    let newest = entries(&table, &snapshot, target, 1, is_published).await?.pop();
+    let newest = entries(&table, &snapshot, target, 1, is_published)
+        .await?
+        .pop();
     Ok(newest.map(|entry| Published {
         number: entry.number,
         target: entry.target,
@@ -272,7 +284,11 @@ impl Entry {
 
     fn to_batch(&self) -> Result<RecordBatch> {
         let text = |value: Option<String>| Arc::new(StringArray::from(vec![value])) as ArrayRef;
-        let event = if self.status.is_some() { "closed" } else { "opened" };
+        let event = if self.status.is_some() {
+            "closed"
+        } else {
+            "opened"
+        };
         let at = TimestampMicrosecondArray::from(vec![self.at_ms * 1000]).with_timezone("UTC");
         let columns = vec![
             Arc::new(Int64Array::from(vec![self.number])) as ArrayRef,
@@ -296,15 +312,24 @@ impl Entry {
                 let json = |column: usize| text(column, row).unwrap_or_else(|| "{}".to_owned());
                 let status = match text(3, row) {
                     None => None,
-                    Some(name) => Some(Status::from_name(&name).ok_or_else(|| unfit(&format!("status `{name}` is not known")))?),
+                    Some(name) => Some(
+                        Status::from_name(&name)
+                            .ok_or_else(|| unfit(&format!("status `{name}` is not known")))?,
+                    ),
                 };
                 Ok(Self {
                     number: batch.column(0).as_primitive::<Int64Type>().value(row),
                     target: text(1, row).unwrap_or_default(),
                     status,
-                    at_ms: batch.column(4).as_primitive::<TimestampMicrosecondType>().value(row) / 1000,
-                    tables: serde_json::from_str(&json(5)).map_err(|error| unfit(&error.to_string()))?,
-                    info: serde_json::from_str(&json(6)).map_err(|error| unfit(&error.to_string()))?,
+                    at_ms: batch
+                        .column(4)
+                        .as_primitive::<TimestampMicrosecondType>()
+                        .value(row)
+                        / 1000,
+                    tables: serde_json::from_str(&json(5))
+                        .map_err(|error| unfit(&error.to_string()))?,
+                    info: serde_json::from_str(&json(6))
+                        .map_err(|error| unfit(&error.to_string()))?,
                 })
             })
             .collect()
@@ -318,10 +343,22 @@ fn unfit(why: &str) -> Error {
     }
 }
 
-async fn commit_row(table: &Table, snapshot: &mut Snapshot, entry: &Entry, step: TxnStep) -> Result<Outcome> {
-    let adds = table.write(snapshot, vec![entry.to_batch()?], &WriteOptions::default()).await?;
+async fn commit_row(
+    table: &Table,
+    snapshot: &mut Snapshot,
+    entry: &Entry,
+    step: TxnStep,
+) -> Result<Outcome> {
+    let adds = table
+        .write(snapshot, vec![entry.to_batch()?], &WriteOptions::default())
+        .await?;
     let proposal = Proposal {
-        operation: if entry.status.is_some() { "CLOSE BUILD" } else { "OPEN BUILD" }.to_owned(),
+        operation: if entry.status.is_some() {
+            "CLOSE BUILD"
+        } else {
+            "OPEN BUILD"
+        }
+        .to_owned(),
         adds,
         txns: vec![step],
         data_change: true,
@@ -343,7 +380,9 @@ async fn entries(
     n: usize,
     wanted: impl Fn(&Entry) -> bool,
 ) -> Result<Vec<Entry>> {
-    let of_target = |file: &&AddFile| file.partition_values.get(TARGET).and_then(Option::as_deref) == Some(target);
+    let of_target = |file: &&AddFile| {
+        file.partition_values.get(TARGET).and_then(Option::as_deref) == Some(target)
+    };
     let number = |file: &AddFile| file.stats.max_values.get("number").and_then(Value::as_i64);
     let mut files: Vec<&AddFile> = snapshot.files.values().filter(of_target).collect();
     files.sort_by_key(|file| std::cmp::Reverse(number(file)));

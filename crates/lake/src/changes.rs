@@ -22,15 +22,19 @@ pub(crate) async fn changes(store: &Store, table: &str, since: i64, until: i64) 
     let (added, removed) = fold(commits.iter().map(|(_, commit)| commit));
     let defined = commits.iter().any(|(_, commit)| commit.metadata.is_some());
     let schema_changed = defined && {
-        let missing = |version| move || Error::NoVersion {
-            table: table.to_owned(),
-            version,
-            why: "it was there a moment ago".to_owned(),
+        let missing = |version| {
+            move || Error::NoVersion {
+                table: table.to_owned(),
+                version,
+                why: "it was there a moment ago".to_owned(),
+            }
         };
         match open::at(store, table, since).await {
             Ok(before) => {
                 let before = before.ok_or_else(missing(since))?;
-                let after = open::at(store, table, until).await?.ok_or_else(missing(until))?;
+                let after = open::at(store, table, until)
+                    .await?
+                    .ok_or_else(missing(until))?;
                 if before.table_id != after.table_id {
                     return Ok(Changes::Unknown {
                         why: "the table was made anew".to_owned(),
@@ -52,7 +56,9 @@ pub(crate) async fn changes(store: &Store, table: &str, since: i64, until: i64) 
 
 /// Tells a log that was cut from a version that does not exist.
 async fn missing(store: &Store, table: &str, since: i64, until: i64, read: i64) -> Result<Changes> {
-    let newest = open::latest(store, table).await?.map(|snapshot| snapshot.version);
+    let newest = open::latest(store, table)
+        .await?
+        .map(|snapshot| snapshot.version);
     match newest {
         Some(newest) if newest >= until => Ok(Changes::Unknown {
             why: format!("the log no longer holds version {}", since + 1 + read),
@@ -60,7 +66,10 @@ async fn missing(store: &Store, table: &str, since: i64, until: i64, read: i64) 
         newest => Err(Error::NoVersion {
             table: table.to_owned(),
             version: until,
-            why: newest.map_or_else(|| "there is no such table".to_owned(), |newest| format!("the newest is {newest}")),
+            why: newest.map_or_else(
+                || "there is no such table".to_owned(),
+                |newest| format!("the newest is {newest}"),
+            ),
         }),
     }
 }
@@ -78,5 +87,8 @@ fn fold<'a>(commits: impl Iterator<Item = &'a Actions>) -> (Vec<AddFile>, Vec<Ad
             added.insert(add.path.clone(), add.clone());
         }
     }
-    (added.into_values().collect(), removed.into_values().collect())
+    (
+        added.into_values().collect(),
+        removed.into_values().collect(),
+    )
 }

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 
 use hdfs_native::HdfsError;
+use parquet::errors::ParquetError;
 
 /// Shorthand of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -11,7 +12,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The lake's address is none that we can open.
-    #[error("`{url}` is no address of a lake: {why}; give file:///absolute/folder or hdfs://host:port/folder")]
+    #[error(
+        "`{url}` is no address of a lake: {why}; give file:///absolute/folder or hdfs://host:port/folder"
+    )]
     BadUrl {
         /// The address given.
         url: String,
@@ -19,7 +22,9 @@ pub enum Error {
         why: String,
     },
     /// A table's path is not a relative path of plain names.
-    #[error("`{path}` is no path of a table: {why}; give names of letters, digits, `_`, `-`, `.` and `$`, joined by `/`")]
+    #[error(
+        "`{path}` is no path of a table: {why}; give names of letters, digits, `_`, `-`, `.` and `$`, joined by `/`"
+    )]
     BadTablePath {
         /// The path given.
         path: String,
@@ -55,7 +60,9 @@ pub enum Error {
         why: String,
     },
     /// The table needs a reader or writer newer than this program.
-    #[error("table `{table}` is of a lake written by a newer version: {what}; use a goldrecord at least as new as the one that wrote it")]
+    #[error(
+        "table `{table}` is of a lake written by a newer version: {what}; use a goldrecord at least as new as the one that wrote it"
+    )]
     NewerVersion {
         /// The table's path.
         table: String,
@@ -89,7 +96,9 @@ pub enum Error {
         why: String,
     },
     /// Columns may only be added; this one would change.
-    #[error("column `{column}` is {current} in the table and cannot become {wanted}; give the new column another name, or rebuild the table")]
+    #[error(
+        "column `{column}` is {current} in the table and cannot become {wanted}; give the new column another name, or rebuild the table"
+    )]
     TypeChange {
         /// The column's name.
         column: String,
@@ -117,7 +126,9 @@ pub enum Error {
         why: String,
     },
     /// A commit's rename was sent and it could not be learnt whether it took place.
-    #[error("it is not known whether version {version} of table `{table}` is ours ({why}); read the table again before anything else is committed")]
+    #[error(
+        "it is not known whether version {version} of table `{table}` is ours ({why}); read the table again before anything else is committed"
+    )]
     OutcomeUnknown {
         /// The table's path.
         table: String,
@@ -144,7 +155,7 @@ pub enum Error {
         /// The file, from the lake's root.
         path: String,
         /// What the library said.
-        source: parquet::errors::ParquetError,
+        source: ParquetError,
     },
     /// A thread that encodes was lost.
     #[error("an encoding thread of table `{table}` ended early: {why}")]
@@ -163,12 +174,12 @@ impl Error {
         match self {
             Self::Store { source, .. } => store_is_unavailable(source),
             Self::OutcomeUnknown { .. } => true,
-            Self::Parquet { source, .. } => match source {
-                parquet::errors::ParquetError::External(inner) => inner
-                    .downcast_ref::<object_store::Error>()
-                    .is_some_and(store_is_unavailable),
-                _ => false,
-            },
+            Self::Parquet {
+                source: ParquetError::External(inner),
+                ..
+            } => inner
+                .downcast_ref::<object_store::Error>()
+                .is_some_and(store_is_unavailable),
             _ => false,
         }
     }

@@ -30,7 +30,10 @@ pub fn merge_schema(current: &Schema, wanted: &Schema) -> Result<Option<SchemaRe
         return Ok(None);
     }
     let fields: Vec<_> = current.fields().iter().cloned().chain(added).collect();
-    Ok(Some(Arc::new(Schema::new_with_metadata(fields, current.metadata().clone()))))
+    Ok(Some(Arc::new(Schema::new_with_metadata(
+        fields,
+        current.metadata().clone(),
+    ))))
 }
 
 #[cfg(test)]
@@ -40,7 +43,8 @@ mod tests {
     use super::*;
 
     fn schema(columns: &[(&str, DataType)]) -> Schema {
-        let field = |(name, data_type): &(&str, DataType)| Field::new(*name, data_type.clone(), false);
+        let field =
+            |(name, data_type): &(&str, DataType)| Field::new(*name, data_type.clone(), false);
         Schema::new(columns.iter().map(field).collect::<Vec<_>>())
     }
 
@@ -48,7 +52,9 @@ mod tests {
     fn columns_are_only_added_and_may_be_null() {
         let current = schema(&[("a", DataType::Int64), ("b", DataType::Utf8)]);
         let wanted = schema(&[("c", DataType::Utf8View), ("a", DataType::Int64)]);
-        let merged = merge_schema(&current, &wanted).expect("fits").expect("one is new");
+        let merged = merge_schema(&current, &wanted)
+            .expect("fits")
+            .expect("one is new");
         let names: Vec<_> = merged.fields().iter().map(|f| f.name().as_str()).collect();
         assert_eq!(names, ["a", "b", "c"]);
         assert!(merged.field(2).is_nullable());

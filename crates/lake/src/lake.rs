@@ -43,7 +43,10 @@ impl Lake {
                 tables.push(folder);
                 continue;
             }
-            for entry in entries.iter().filter(|e| e.is_dir && !e.name.starts_with('.')) {
+            for entry in entries
+                .iter()
+                .filter(|e| e.is_dir && !e.name.starts_with('.'))
+            {
                 folders.push(join(&folder, &entry.name));
             }
         }
@@ -115,21 +118,54 @@ mod tests {
 
     #[test]
     fn a_path_that_leaves_the_lake_is_refused() {
-        for path in ["", "/a", "a/", "a//b", "../a", "a/../b", "a/_delta_log", "a=b", "a b", ".tmp"] {
+        for path in [
+            "",
+            "/a",
+            "a/",
+            "a//b",
+            "../a",
+            "a/../b",
+            "a/_delta_log",
+            "a=b",
+            "a b",
+            ".tmp",
+        ] {
             assert!(validate_path(path).is_err(), "{path}");
         }
-        for path in ["_builds", "bronze/listen_events", "listen_events$quarantine", "a/b-c.d"] {
+        for path in [
+            "_builds",
+            "bronze/listen_events",
+            "listen_events$quarantine",
+            "a/b-c.d",
+        ] {
             assert!(validate_path(path).is_ok(), "{path}");
         }
     }
 
     #[test]
     fn an_address_is_normalised_or_refused() {
-        assert_eq!(Lake::open("/srv/lake/").expect("opens").url(), "file:///srv/lake");
-        assert_eq!(Lake::open("file:///srv/lake").expect("opens").url(), "file:///srv/lake");
-        assert_eq!(Lake::open("hdfs://nn:8020/lake/").expect("opens").url(), "hdfs://nn:8020/lake");
-        for url in ["lake", "s3://bucket/lake", "hdfs:///lake", "file://host/lake"] {
-            assert!(matches!(Lake::open(url), Err(Error::BadUrl { .. })), "{url}");
+        assert_eq!(
+            Lake::open("/srv/lake/").expect("opens").url(),
+            "file:///srv/lake"
+        );
+        assert_eq!(
+            Lake::open("file:///srv/lake").expect("opens").url(),
+            "file:///srv/lake"
+        );
+        assert_eq!(
+            Lake::open("hdfs://nn:8020/lake/").expect("opens").url(),
+            "hdfs://nn:8020/lake"
+        );
+        for url in [
+            "lake",
+            "s3://bucket/lake",
+            "hdfs:///lake",
+            "file://host/lake",
+        ] {
+            assert!(
+                matches!(Lake::open(url), Err(Error::BadUrl { .. })),
+                "{url}"
+            );
         }
     }
 }

@@ -13,7 +13,9 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderBuilder, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderBuilder, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
@@ -45,10 +47,13 @@ pub(crate) async fn read(
         }
     };
     if file.size <= WHOLE_FILE_BYTES {
-        let bytes = store.read(&location).await?.ok_or_else(|| Error::BrokenFile {
-            path: location.clone(),
-            why: "the log names it and it is not there".to_owned(),
-        })?;
+        let bytes = store
+            .read(&location)
+            .await?
+            .ok_or_else(|| Error::BrokenFile {
+                path: location.clone(),
+                why: "the log names it and it is not there".to_owned(),
+            })?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(&failed)?;
         let rows = shape.projected(builder).build().map_err(&failed)?;
         let rows = rows.map(move |batch| shape.fill(&batch.map_err(|e| failed(e.into()))?));
@@ -63,21 +68,36 @@ pub(crate) async fn read(
         path,
         size: file.size as u64,
     };
-    let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(&failed)?;
+    let builder = ParquetRecordBatchStreamBuilder::new(reader)
+        .await
+        .map_err(&failed)?;
     let rows = shape.projected(builder).build().map_err(&failed)?;
-    Ok(rows.map(move |batch| shape.fill(&batch.map_err(&failed)?)).boxed())
+    Ok(rows
+        .map(move |batch| shape.fill(&batch.map_err(&failed)?))
+        .boxed())
 }
 
 /// The columns wanted and where each comes from.
 struct Shape {
     location: String,
     schema: SchemaRef,
-    /// For each column: its partition value, where it is a partition column.
-    constants: Vec<Option<Option<String>>>,
+    sources: Vec<Source>,
+}
+
+/// Where a column comes from.
+enum Source {
+    File,
+    /// The folder: every row has this value.
+    Partition(Option<String>),
 }
 
 impl Shape {
-    fn new(location: &str, file: &AddFile, snapshot: &Snapshot, columns: Option<&[&str]>) -> Result<Self> {
+    fn new(
+        location: &str,
+        file: &AddFile,
+        snapshot: &Snapshot,
+        columns: Option<&[&str]>,
+    ) -> Result<Self> {
         let schema = match columns {
             None => Arc::clone(&snapshot.schema),
             Some(names) => {
@@ -94,13 +114,20 @@ impl Shape {
                 Arc::new(Schema::new(fields))
             }
         };
-        let constant = |name: &String| {
-            let partitions = &snapshot.partition_columns;
-            partitions.contains(name).then(|| file.partition_values.get(name).cloned().flatten())
+        let source = |name: &String| {
+            if snapshot.partition_columns.contains(name) {
+                Source::Partition(file.partition_values.get(name).cloned().flatten())
+            } else {
+                Source::File
+            }
         };
         Ok(Self {
             location: location.to_owned(),
-            constants: schema.fields().iter().map(|field| constant(field.name())).collect(),
+            sources: schema
+                .fields()
+                .iter()
+                .map(|field| source(field.name()))
+                .collect(),
             schema,
         })
     }
@@ -112,7 +139,11 @@ impl Shape {
             .fields()
             .iter()
             .enumerate()
-            .filter(|(_, field)| self.schema.index_of(field.name()).is_ok_and(|i| self.constants[i].is_none()))
+            .filter(|(_, field)| {
+                self.schema
+                    .index_of(field.name())
+                    .is_ok_and(|i| matches!(self.sources[i], Source::File))
+            })
             .map(|(index, _)| index)
             .collect();
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
@@ -125,17 +156,25 @@ impl Shape {
             .schema
             .fields()
             .iter()
-            .zip(&self.constants)
-            .map(|(field, constant)| match (constant, batch.column_by_name(field.name())) {
-                (Some(value), _) => partition::column(value.as_deref(), field.data_type(), rows),
-                (None, Some(column)) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
-                (None, Some(column)) => cast(column, field.data_type()),
-                (None, None) => Ok(new_null_array(field.data_type(), rows)),
-            })
+            .zip(&self.sources)
+            .map(
+                |(field, source)| match (source, batch.column_by_name(field.name())) {
+                    (Source::Partition(value), _) => {
+                        partition::column(value.as_deref(), field.data_type(), rows)
+                    }
+                    (Source::File, Some(column)) if column.data_type() == field.data_type() => {
+                        Ok(Arc::clone(column))
+                    }
+                    (Source::File, Some(column)) => cast(column, field.data_type()),
+                    (Source::File, None) => Ok(new_null_array(field.data_type(), rows)),
+                },
+            )
             .collect();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         columns
-            .and_then(|columns| RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options))
+            .and_then(|columns| {
+                RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            })
             .map_err(|error| Error::BrokenFile {
                 path: self.location.clone(),
                 why: error.to_string(),
@@ -155,7 +194,10 @@ impl AsyncFileReader for RangeReader {
         async move { Ok(self.objects.get_range(&self.path, range).await?) }.boxed()
     }
 
-    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
         async move { Ok(self.objects.get_ranges(&self.path, &ranges).await?) }.boxed()
     }
 
@@ -165,7 +207,9 @@ impl AsyncFileReader for RangeReader {
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
         let size = self.size;
         async move {
-            let metadata = ParquetMetaDataReader::new().load_and_finish(self, size).await?;
+            let metadata = ParquetMetaDataReader::new()
+                .load_and_finish(self, size)
+                .await?;
             Ok(Arc::new(metadata))
         }
         .boxed()

@@ -114,7 +114,9 @@ impl Store {
                 let file = root.join(path);
                 blocking(move || fs::read(file).map(Bytes::from)).await
             }
-            Backend::Hdfs { client, root } => hdfs_read(client, &format!("{root}/{path}")).await,
+            Backend::Hdfs { client, root } => {
+                Box::pin(hdfs_read(client, &format!("{root}/{path}"))).await
+            }
         };
         match read {
             Ok(bytes) => Ok(Some(bytes)),
@@ -131,7 +133,7 @@ impl Store {
                 blocking(move || write_durably(&file, &bytes)).await
             }
             Backend::Hdfs { client, root } => {
-                hdfs_write(client, &format!("{root}/{path}"), bytes).await
+                Box::pin(hdfs_write(client, &format!("{root}/{path}"), bytes)).await
             }
         }
         .map_err(|source| failed("write", path, source))
@@ -236,7 +238,11 @@ impl Store {
             }
             Backend::Hdfs { client, root } => {
                 let folder = format!("{root}/{path}");
-                let folder = if folder == "/" { "/" } else { folder.trim_end_matches('/') };
+                let folder = if folder == "/" {
+                    "/"
+                } else {
+                    folder.trim_end_matches('/')
+                };
                 client
                     .list_status(folder, false)
                     .await
@@ -244,7 +250,12 @@ impl Store {
                         statuses
                             .into_iter()
                             .map(|status| Entry {
-                                name: status.path.rsplit('/').next().unwrap_or_default().to_owned(),
+                                name: status
+                                    .path
+                                    .rsplit('/')
+                                    .next()
+                                    .unwrap_or_default()
+                                    .to_owned(),
                                 is_dir: status.isdir,
                             })
                             .collect()

@@ -56,7 +56,12 @@ pub(crate) fn validate(table: &str, base: &Snapshot, proposal: &Proposal) -> Res
     if let Some(id) = first_double(ids) {
         return bad(format!("the number `{id}` is moved twice"));
     }
-    if let Some(path) = first_double(proposal.removes.iter().chain(proposal.adds.iter().map(|add| &add.path))) {
+    if let Some(path) = first_double(
+        proposal
+            .removes
+            .iter()
+            .chain(proposal.adds.iter().map(|add| &add.path)),
+    ) {
         return bad(format!("file `{path}` is named twice"));
     }
     let partition_columns = proposal
@@ -65,10 +70,15 @@ pub(crate) fn validate(table: &str, base: &Snapshot, proposal: &Proposal) -> Res
         .map_or(&base.partition_columns, |change| &change.partition_columns);
     let misses = |add: &AddFile| {
         add.partition_values.len() != partition_columns.len()
-            || !partition_columns.iter().all(|column| add.partition_values.contains_key(column))
+            || !partition_columns
+                .iter()
+                .all(|column| add.partition_values.contains_key(column))
     };
     if let Some(add) = proposal.adds.iter().find(|add| misses(add)) {
-        return bad(format!("file `{}` is not of the partition columns {partition_columns:?}", add.path));
+        return bad(format!(
+            "file `{}` is not of the partition columns {partition_columns:?}",
+            add.path
+        ));
     }
     if let Some(change) = &proposal.metadata {
         schema::to_delta(&change.schema)?;
@@ -82,7 +92,11 @@ pub(crate) fn validate(table: &str, base: &Snapshot, proposal: &Proposal) -> Res
 }
 
 /// Refuses partition columns that the schema lacks or whose type makes no folder, and a table of nothing else.
-pub(crate) fn check_partition_columns(table: &str, schema: &Schema, columns: &[String]) -> Result<()> {
+pub(crate) fn check_partition_columns(
+    table: &str,
+    schema: &Schema,
+    columns: &[String],
+) -> Result<()> {
     let unfit = |why: String| {
         Err(Error::Unfit {
             table: table.to_owned(),
@@ -97,7 +111,11 @@ pub(crate) fn check_partition_columns(table: &str, schema: &Schema, columns: &[S
     }
     for column in columns {
         match schema.field_with_name(column) {
-            Err(_) => return unfit(format!("partition column `{column}` is none of its columns")),
+            Err(_) => {
+                return unfit(format!(
+                    "partition column `{column}` is none of its columns"
+                ));
+            }
             Ok(field) if field.data_type().is_nested() => {
                 return unfit(format!("partition column `{column}` is nested"));
             }
@@ -121,12 +139,19 @@ fn redefines_live_files(head: &Snapshot, proposal: &Proposal, change: &MetadataC
     let only_adds = change.partition_columns == head.partition_columns
         && head.schema.fields().len() <= change.schema.fields().len()
         && matches!(merge_schema(&change.schema, &head.schema), Ok(None))
-        && change.schema.fields().iter().skip(head.schema.fields().len()).all(|f| f.is_nullable());
+        && change
+            .schema
+            .fields()
+            .iter()
+            .skip(head.schema.fields().len())
+            .all(|f| f.is_nullable());
     if only_adds {
         return false;
     }
     let removed: BTreeSet<&str> = proposal.removes.iter().map(String::as_str).collect();
-    head.files.keys().any(|path| !removed.contains(path.as_str()))
+    head.files
+        .keys()
+        .any(|path| !removed.contains(path.as_str()))
 }
 
 /// Why a proposal prepared for `base` does not fit the version `head`; `None`: it fits.
@@ -151,10 +176,18 @@ pub(crate) fn refusal(base: &Definition, head: &Snapshot, proposal: &Proposal) -
             });
         }
     }
-    if let Some(path) = proposal.removes.iter().find(|path| !head.files.contains_key(*path)) {
+    if let Some(path) = proposal
+        .removes
+        .iter()
+        .find(|path| !head.files.contains_key(*path))
+    {
         return Some(Refusal::FileGone { path: path.clone() });
     }
-    if let Some(add) = proposal.adds.iter().find(|add| head.files.contains_key(&add.path)) {
+    if let Some(add) = proposal
+        .adds
+        .iter()
+        .find(|add| head.files.contains_key(&add.path))
+    {
         return Some(Refusal::FileLive {
             path: add.path.clone(),
         });
@@ -172,7 +205,12 @@ pub(crate) fn refusal(base: &Definition, head: &Snapshot, proposal: &Proposal) -
 }
 
 /// The actions of a proposal that fits `head`. They stay right for every later version that it fits.
-pub(crate) fn actions(head: &Snapshot, proposal: &Proposal, uuid: &str, now_ms: i64) -> Result<Actions> {
+pub(crate) fn actions(
+    head: &Snapshot,
+    proposal: &Proposal,
+    uuid: &str,
+    now_ms: i64,
+) -> Result<Actions> {
     let metadata = proposal
         .metadata
         .as_ref()
@@ -188,7 +226,10 @@ pub(crate) fn actions(head: &Snapshot, proposal: &Proposal, uuid: &str, now_ms: 
         })
         .transpose()?;
     let steps = proposal.txns.iter().map(|step| (&step.app_id, step.next));
-    let fences = proposal.fences.iter().map(|fence| (&fence.app_id, fence.value));
+    let fences = proposal
+        .fences
+        .iter()
+        .map(|fence| (&fence.app_id, fence.value));
     Ok(Actions {
         info: commit_info(&proposal.operation, &proposal.info, uuid, now_ms),
         protocol: None,
@@ -251,9 +292,15 @@ pub(crate) fn commit_info(
         ("timestamp", json!(now_ms)),
         ("operation", json!(operation)),
         ("operationParameters", json!({})),
-        ("engineInfo", json!(concat!("goldrecord/", env!("CARGO_PKG_VERSION")))),
+        (
+            "engineInfo",
+            json!(concat!("goldrecord/", env!("CARGO_PKG_VERSION"))),
+        ),
         ("txnId", json!(uuid)),
         ("goldrecord", json!(info)),
     ];
-    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    entries
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
 }

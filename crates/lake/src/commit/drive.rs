@@ -28,7 +28,9 @@ pub(crate) struct Committer<'a> {
 pub(crate) fn now_ms() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        .map_or(0, |since| {
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        })
 }
 
 /// Makes version 0. Where another made it first, that one stands.
@@ -40,7 +42,12 @@ pub(crate) async fn create(to: Committer<'_>, spec: &TableSpec) -> Result<Snapsh
     let uuid = Uuid::new_v4().to_string();
     let now = now_ms();
     let actions = Actions {
-        info: check::commit_info("CREATE TABLE", &std::collections::BTreeMap::new(), &uuid, now),
+        info: check::commit_info(
+            "CREATE TABLE",
+            &std::collections::BTreeMap::new(),
+            &uuid,
+            now,
+        ),
         protocol: Some(Protocol {
             min_reader_version: READER_VERSION,
             min_writer_version: WRITER_VERSION,
@@ -56,8 +63,13 @@ pub(crate) async fn create(to: Committer<'_>, spec: &TableSpec) -> Result<Snapsh
         ..Actions::default()
     };
     let temporary = names::temporary(to.table, &uuid);
-    to.store.write_new(&temporary, actions.to_json().into()).await?;
-    let renamed = to.store.rename_new(&temporary, &names::commit(to.table, 0)).await;
+    to.store
+        .write_new(&temporary, actions.to_json().into())
+        .await?;
+    let renamed = to
+        .store
+        .rename_new(&temporary, &names::commit(to.table, 0))
+        .await;
     // Ours or a rival's: version 0 is what it now is. Only where there is none did the rename fail.
     match (open::latest(to.store, to.table).await?, renamed) {
         (Some(snapshot), renamed) => {
@@ -118,12 +130,21 @@ pub(crate) async fn commit(
 impl Committer<'_> {
     /// Does one step. Errors of the store are events; an error is returned only for a log that is broken or
     /// newer than we understand.
-    async fn carry_out(self, step: Step, temporary: &str, last_error: &mut Option<Error>) -> Result<Event> {
+    async fn carry_out(
+        self,
+        step: Step,
+        temporary: &str,
+        last_error: &mut Option<Error>,
+    ) -> Result<Event> {
         let mut keep = |error: Error| *last_error = Some(error);
         Ok(match step {
             Step::Write(actions) => {
                 failpoint("lake::commit::write")?;
-                match self.store.write_new(temporary, Bytes::from(actions.to_json())).await {
+                match self
+                    .store
+                    .write_new(temporary, Bytes::from(actions.to_json()))
+                    .await
+                {
                     Ok(()) => Event::Written,
                     Err(error) => {
                         keep(error);
@@ -133,7 +154,10 @@ impl Committer<'_> {
             }
             Step::Rename { to } => {
                 failpoint("lake::commit::before_rename")?;
-                let renamed = self.store.rename_new(temporary, &names::commit(self.table, to)).await;
+                let renamed = self
+                    .store
+                    .rename_new(temporary, &names::commit(self.table, to))
+                    .await;
                 failpoint("lake::commit::after_rename")?;
                 match renamed {
                     Ok(()) => Event::Renamed,
@@ -177,16 +201,23 @@ impl Committer<'_> {
         }
     }
 
-    async fn checkpoint(self, snapshot: &Snapshot) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    async fn checkpoint(
+        self,
+        snapshot: &Snapshot,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         failpoint("lake::checkpoint")?;
         let (version, copy) = (snapshot.version, snapshot.clone());
-        let encoded = tokio::task::spawn_blocking(move || checkpoint::encode(&copy, now_ms())).await??;
+        let encoded =
+            tokio::task::spawn_blocking(move || checkpoint::encode(&copy, now_ms())).await??;
         let size_in_bytes = encoded.bytes.len();
-        self.replace(&names::checkpoint(self.table, version), encoded.bytes).await?;
+        self.replace(&names::checkpoint(self.table, version), encoded.bytes)
+            .await?;
         failpoint("lake::checkpoint::hint")?;
-        let hint = json!({"version": version, "size": encoded.actions, "sizeInBytes": size_in_bytes});
+        let hint =
+            json!({"version": version, "size": encoded.actions, "sizeInBytes": size_in_bytes});
         let hint = Bytes::from(hint.to_string());
-        self.replace(&names::last_checkpoint(self.table), hint).await?;
+        self.replace(&names::last_checkpoint(self.table), hint)
+            .await?;
         Ok(())
     }
 

@@ -148,7 +148,9 @@ impl<'a, P: Deref<Target = Proposal>> Machine<'a, P> {
             uuid,
             now_ms,
             base: Definition::of(&snapshot),
-            state: State::CatchingUp { next: snapshot.version + 1 },
+            state: State::CatchingUp {
+                next: snapshot.version + 1,
+            },
             head: snapshot,
             actions: None,
             written: false,
@@ -217,7 +219,9 @@ impl<'a, P: Deref<Target = Proposal>> Machine<'a, P> {
                 Some(refusal) => self.clear(Verdict::Refused(refusal)),
                 None => self.proceed()?,
             },
-            (State::Asking { .. } | State::CatchingUp { .. }, Event::ReadFailed) => self.count_failure(),
+            (State::Asking { .. } | State::CatchingUp { .. }, Event::ReadFailed) => {
+                self.count_failure();
+            }
             (State::Clearing { verdict }, Event::Deleted) => self.state = State::Done { verdict },
             (state, event) => unreachable!("a commit cannot take {event:?} while it is {state:?}"),
         }
@@ -229,18 +233,25 @@ impl<'a, P: Deref<Target = Proposal>> Machine<'a, P> {
     }
 
     fn prepared(&self) -> &Arc<Actions> {
-        self.actions.as_ref().expect("the actions are made before anything is written")
+        self.actions
+            .as_ref()
+            .expect("the actions are made before anything is written")
     }
 
     /// The proposal fits the head: write it, or rename what is written.
     fn proceed(&mut self) -> Result<()> {
-        assert!(self.open_rename.is_none(), "a version is left only once its content is known");
+        assert!(
+            self.open_rename.is_none(),
+            "a version is left only once its content is known"
+        );
         if self.actions.is_none() {
             let actions = check::actions(&self.head, &self.proposal, &self.uuid, self.now_ms)?;
             self.actions = Some(Arc::new(actions));
         }
         self.state = if self.written {
-            State::Renaming { to: self.head.version + 1 }
+            State::Renaming {
+                to: self.head.version + 1,
+            }
         } else {
             State::Writing
         };
@@ -261,16 +272,25 @@ impl<'a, P: Deref<Target = Proposal>> Machine<'a, P> {
     fn committed(&mut self, version: i64) -> Result<()> {
         assert!(self.written, "only what was written can be renamed");
         assert_eq!(version, self.head.version + 1, "the log has no gaps");
-        assert_eq!(self.refusal(), None, "what is committed fits the version before");
+        assert_eq!(
+            self.refusal(),
+            None,
+            "what is committed fits the version before"
+        );
         let actions = Arc::clone(self.prepared());
         self.head.advance(self.table, version, &actions)?;
         self.open_rename = None;
-        self.state = State::Done { verdict: Verdict::Committed { version } };
+        self.state = State::Done {
+            verdict: Verdict::Committed { version },
+        };
         Ok(())
     }
 
     fn clear(&mut self, verdict: Verdict) {
-        assert!(self.open_rename.is_none(), "a file that may be the commit is not deleted");
+        assert!(
+            self.open_rename.is_none(),
+            "a file that may be the commit is not deleted"
+        );
         self.state = if self.actions.is_some() {
             State::Clearing { verdict }
         } else {
@@ -284,7 +304,11 @@ impl<'a, P: Deref<Target = Proposal>> Machine<'a, P> {
             return;
         }
         match self.open_rename {
-            Some(version) => self.state = State::Done { verdict: Verdict::Unknown { version } },
+            Some(version) => {
+                self.state = State::Done {
+                    verdict: Verdict::Unknown { version },
+                }
+            }
             None => self.clear(Verdict::Failed),
         }
     }

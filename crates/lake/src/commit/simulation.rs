@@ -70,15 +70,22 @@ impl Disk {
     }
 
     fn replay(&self, until: i64) -> Snapshot {
-        let mut snapshot = Snapshot::begin(TABLE, 0, &self.log[&0]).expect("the first commit is whole");
+        let mut snapshot =
+            Snapshot::begin(TABLE, 0, &self.log[&0]).expect("the first commit is whole");
         for (version, actions) in self.log.range(1..=until) {
-            snapshot.advance(TABLE, *version, actions).expect("commits are whole");
+            snapshot
+                .advance(TABLE, *version, actions)
+                .expect("commits are whole");
         }
         snapshot
     }
 
     fn newest(&self) -> i64 {
-        *self.log.keys().next_back().expect("a table has a version 0")
+        *self
+            .log
+            .keys()
+            .next_back()
+            .expect("a table has a version 0")
     }
 }
 
@@ -177,9 +184,13 @@ impl World {
         let snapshot = self.writers[index].snapshot.clone();
         let proposal = Rc::new(self.proposal(&snapshot, self.writers[index].partition));
         check::validate(TABLE, &snapshot, &proposal).expect("writers propose sense");
-        let machine =
-            Machine::new(TABLE, Rc::clone(&proposal), snapshot, uuid.clone(), 1).expect("actions can be made");
-        self.writers[index].at_work = Some(Work { uuid, proposal, machine });
+        let machine = Machine::new(TABLE, Rc::clone(&proposal), snapshot, uuid.clone(), 1)
+            .expect("actions can be made");
+        self.writers[index].at_work = Some(Work {
+            uuid,
+            proposal,
+            machine,
+        });
     }
 
     fn proposal(&mut self, snapshot: &Snapshot, partition: usize) -> Proposal {
@@ -194,12 +205,22 @@ impl World {
             let app_id = format!("topic/{partition}");
             let expect = snapshot.txn(&app_id);
             let next = expect.unwrap_or(0) + 1 + self.dice.below(9) as i64;
-            proposal.txns.push(TxnStep { app_id, expect, next });
+            proposal.txns.push(TxnStep {
+                app_id,
+                expect,
+                next,
+            });
         }
         if kind >= 60 {
             let wanted = 1 + self.dice.below(2);
             let first = self.dice.below(snapshot.files.len().max(1));
-            proposal.removes = snapshot.files.keys().skip(first).take(wanted).cloned().collect();
+            proposal.removes = snapshot
+                .files
+                .keys()
+                .skip(first)
+                .take(wanted)
+                .cloned()
+                .collect();
         }
         if kind >= 85 {
             let held = snapshot.txn("build").unwrap_or(0);
@@ -210,7 +231,11 @@ impl World {
         }
         if kind >= 97 {
             let mut fields: Vec<_> = snapshot.schema.fields().iter().cloned().collect();
-            fields.push(Arc::new(Field::new(format!("column {}", self.proposals), DataType::Int64, true)));
+            fields.push(Arc::new(Field::new(
+                format!("column {}", self.proposals),
+                DataType::Int64,
+                true,
+            )));
             proposal.metadata = Some(MetadataChange {
                 schema: Arc::new(Schema::new(fields)),
                 ..MetadataChange::of(snapshot)
@@ -243,9 +268,22 @@ impl World {
         self.writers[index].at_work = Some(work);
     }
 
-    fn tell(&mut self, uuid: String, proposal: Rc<Proposal>, verdict: Option<Verdict>, head: Option<Snapshot>) {
-        let told = Told { proposal, verdict, head };
-        assert!(self.told.insert(uuid, told).is_none(), "a proposal ends once");
+    fn tell(
+        &mut self,
+        uuid: String,
+        proposal: Rc<Proposal>,
+        verdict: Option<Verdict>,
+        head: Option<Snapshot>,
+    ) {
+        let told = Told {
+            proposal,
+            verdict,
+            head,
+        };
+        assert!(
+            self.told.insert(uuid, told).is_none(),
+            "a proposal ends once"
+        );
     }
 
     fn carry_out(&mut self, index: usize, uuid: &str, step: Step) -> Event {
@@ -260,7 +298,11 @@ impl World {
                 if !fails || self.dice.chance(50) {
                     self.disk.temporary.insert(uuid.to_owned(), actions);
                 }
-                if fails { Event::WriteFailed } else { Event::Written }
+                if fails {
+                    Event::WriteFailed
+                } else {
+                    Event::Written
+                }
             }
             Step::Rename { to } if !fails => {
                 if self.disk.rename(uuid, to) {
@@ -305,7 +347,11 @@ impl World {
     /// Holds the log against what everybody was told.
     fn judge(&self) {
         let versions: Vec<i64> = self.disk.log.keys().copied().collect();
-        assert_eq!(versions, (0..versions.len() as i64).collect::<Vec<_>>(), "the log has no gaps");
+        assert_eq!(
+            versions,
+            (0..versions.len() as i64).collect::<Vec<_>>(),
+            "the log has no gaps"
+        );
 
         let mut committed = BTreeMap::new();
         let mut state = self.disk.replay(0);
@@ -314,8 +360,15 @@ impl World {
             let twice = committed.insert(uuid, *version);
             assert_eq!(twice, None, "{uuid} is in the log once");
             self.judge_commit(uuid, &state);
-            state.advance(TABLE, *version, actions).expect("commits are whole");
-            if let Some(Told { verdict: Some(Verdict::Committed { .. }), head: Some(head), .. }) = self.told.get(uuid) {
+            state
+                .advance(TABLE, *version, actions)
+                .expect("commits are whole");
+            if let Some(Told {
+                verdict: Some(Verdict::Committed { .. }),
+                head: Some(head),
+                ..
+            }) = self.told.get(uuid)
+            {
                 assert_eq!(head, &state, "{uuid} was given the snapshot of its version");
             }
         }
@@ -325,10 +378,15 @@ impl World {
                 Some(Verdict::Committed { version }) => {
                     assert_eq!(found, Some(*version), "{uuid} was acknowledged");
                 }
-                Some(Verdict::Refused(refusal)) => assert_eq!(found, None, "{uuid} was refused: {refusal}"),
+                Some(Verdict::Refused(refusal)) => {
+                    assert_eq!(found, None, "{uuid} was refused: {refusal}")
+                }
                 Some(Verdict::Failed) => assert_eq!(found, None, "{uuid} failed"),
                 Some(Verdict::Unknown { version }) => {
-                    assert!(found.is_none_or(|found| found == *version), "{uuid} is where it may be");
+                    assert!(
+                        found.is_none_or(|found| found == *version),
+                        "{uuid} is where it may be"
+                    );
                 }
                 None => {}
             }
@@ -340,22 +398,40 @@ impl World {
         let proposal = &self.told[uuid].proposal;
         for step in &proposal.txns {
             let held = before.txns.get(&step.app_id).copied();
-            assert_eq!(held, step.expect, "{uuid} moved `{}` from where it was", step.app_id);
+            assert_eq!(
+                held, step.expect,
+                "{uuid} moved `{}` from where it was",
+                step.app_id
+            );
         }
         for fence in &proposal.fences {
             let held = before.txns.get(&fence.app_id).copied().unwrap_or(0);
-            assert!(held <= fence.value, "{uuid} came over the fence {held} with {}", fence.value);
+            assert!(
+                held <= fence.value,
+                "{uuid} came over the fence {held} with {}",
+                fence.value
+            );
         }
         let live: BTreeSet<&String> = before.files.keys().collect();
         for path in &proposal.removes {
-            assert!(live.contains(path), "{uuid} removed `{path}`, which was not live");
+            assert!(
+                live.contains(path),
+                "{uuid} removed `{path}`, which was not live"
+            );
         }
     }
 }
 
 fn first_commit() -> Actions {
     let schema = Schema::new(vec![Field::new("n", DataType::Int64, true)]);
-    let metadata = check::definition("id".to_owned(), Some(0), &schema, &[], &BTreeMap::new(), None);
+    let metadata = check::definition(
+        "id".to_owned(),
+        Some(0),
+        &schema,
+        &[],
+        &BTreeMap::new(),
+        None,
+    );
     Actions {
         protocol: Some(Protocol {
             min_reader_version: 1,
@@ -379,7 +455,11 @@ fn file(path: &str) -> AddFile {
 
 #[test]
 fn whatever_fails_every_proposal_is_committed_once_or_not_at_all() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
     let seeds = match number("GOLDRECORD_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number("GOLDRECORD_SEEDS").unwrap_or(SEEDS),
@@ -393,7 +473,8 @@ fn whatever_fails_every_proposal_is_committed_once_or_not_at_all() {
             world.judge();
             world
         }));
-        let world = run.unwrap_or_else(|_| panic!("seed {seed} fails: GOLDRECORD_SEED={seed} repeats it"));
+        let world =
+            run.unwrap_or_else(|_| panic!("seed {seed} fails: GOLDRECORD_SEED={seed} repeats it"));
         commits += world.disk.newest();
         for told in world.told.values() {
             let kind = match &told.verdict {
@@ -407,6 +488,8 @@ fn whatever_fails_every_proposal_is_committed_once_or_not_at_all() {
         }
     }
     let rate = count as f64 / begun.elapsed().as_secs_f64();
-    eprintln!("{count} seeds, {rate:.0} a second, {commits} commits in the logs; writers were told {kinds:?}");
+    eprintln!(
+        "{count} seeds, {rate:.0} a second, {commits} commits in the logs; writers were told {kinds:?}"
+    );
     assert!(count == 1 || kinds.len() == 5, "every ending was seen");
 }

@@ -184,7 +184,8 @@ impl Actions {
     pub(crate) fn to_json(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let mut push = |line: &Line| {
-            serde_json::to_writer(&mut out, line).expect("actions have string keys and finite numbers");
+            serde_json::to_writer(&mut out, line)
+                .expect("actions have string keys and finite numbers");
             out.push(b'\n');
         };
         if !self.info.is_empty() {

@@ -10,7 +10,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use crate::log::actions::{Actions, Format, Metadata, Protocol, READER_VERSION, Txn, WRITER_VERSION};
+use crate::log::actions::{
+    Actions, Format, Metadata, Protocol, READER_VERSION, Txn, WRITER_VERSION,
+};
 use crate::log::schema;
 use crate::snapshot::Snapshot;
 
@@ -135,7 +137,14 @@ fn schema_of_actions() -> SchemaRef {
         field(name, DataType::List(Arc::new(element)))
     };
     Arc::new(Schema::new(vec![
-        group("txn", vec![field("appId", text.clone()), field("version", long.clone()), field("lastUpdated", long.clone())]),
+        group(
+            "txn",
+            vec![
+                field("appId", text.clone()),
+                field("version", long.clone()),
+                field("lastUpdated", long.clone()),
+            ],
+        ),
         group(
             "add",
             vec![
@@ -165,13 +174,22 @@ fn schema_of_actions() -> SchemaRef {
                 field("id", text.clone()),
                 field("name", text.clone()),
                 field("description", text.clone()),
-                group("format", vec![field("provider", text.clone()), map("options")]),
+                group(
+                    "format",
+                    vec![field("provider", text.clone()), map("options")],
+                ),
                 field("schemaString", text),
                 list("partitionColumns"),
                 field("createdTime", long),
                 map("configuration"),
             ],
         ),
-        group("protocol", vec![field("minReaderVersion", int.clone()), field("minWriterVersion", int)]),
+        group(
+            "protocol",
+            vec![
+                field("minReaderVersion", int.clone()),
+                field("minWriterVersion", int),
+            ],
+        ),
     ]))
 }

@@ -52,8 +52,17 @@ mod tests {
     fn names_are_read_back() {
         let name = |path: String| path.rsplit('/').next().map(str::to_owned).expect("a name");
         assert_eq!(parse(&name(commit("t", 7))), Some(Name::Commit(7)));
-        assert_eq!(parse(&name(checkpoint("t", 100))), Some(Name::Checkpoint(100)));
-        for other in ["_last_checkpoint", ".tmp-abc", "00000000000000000007.crc", "7.json", ""] {
+        assert_eq!(
+            parse(&name(checkpoint("t", 100))),
+            Some(Name::Checkpoint(100))
+        );
+        for other in [
+            "_last_checkpoint",
+            ".tmp-abc",
+            "00000000000000000007.crc",
+            "7.json",
+            "",
+        ] {
             assert_eq!(parse(other), None, "{other}");
         }
     }

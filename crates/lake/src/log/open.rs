@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::log::actions::Actions;
-use crate::log::names::{self, LOG_FOLDER, Name};
 use crate::log::checkpoint;
+use crate::log::names::{self, LOG_FOLDER, Name};
 use crate::snapshot::Snapshot;
 use crate::store::Store;
 
@@ -24,7 +24,11 @@ struct Hint {
 }
 
 /// One commit, parsed; `None` where the version does not exist.
-pub(crate) async fn read_commit(store: &Store, table: &str, version: i64) -> Result<Option<Actions>> {
+pub(crate) async fn read_commit(
+    store: &Store,
+    table: &str,
+    version: i64,
+) -> Result<Option<Actions>> {
     store
         .read(&names::commit(table, version))
         .await?
@@ -80,7 +84,12 @@ pub(crate) async fn at(store: &Store, table: &str, version: i64) -> Result<Optio
 }
 
 /// Applies the commits after the snapshot's version, up to and with `until`.
-pub(crate) async fn catch_up(store: &Store, table: &str, snapshot: &mut Snapshot, until: i64) -> Result<()> {
+pub(crate) async fn catch_up(
+    store: &Store,
+    table: &str,
+    snapshot: &mut Snapshot,
+    until: i64,
+) -> Result<()> {
     let next = snapshot.version + 1;
     for (version, commit) in read_commits(store, table, next..=until).await? {
         snapshot.advance(table, version, &commit)?;
@@ -92,7 +101,10 @@ async fn load(store: &Store, table: &str, until: i64) -> Result<Option<Snapshot>
     let hint = store.read(&names::last_checkpoint(table)).await?;
     // A hint that cannot be read is as good as none.
     let hint = hint.and_then(|bytes| serde_json::from_slice::<Hint>(&bytes).ok());
-    if let Some(Hint { version, parts: None }) = hint
+    if let Some(Hint {
+        version,
+        parts: None,
+    }) = hint
         && version <= until
         && let Some(mut snapshot) = from_checkpoint(store, table, version).await?
     {
@@ -123,8 +135,14 @@ async fn load_by_listing(store: &Store, table: &str, until: i64) -> Result<Optio
     if *first != 0 {
         return Err(Error::NoVersion {
             table: table.to_owned(),
-            version: if until == i64::MAX { commits[commits.len() - 1] } else { until },
-            why: format!("the log begins at version {first} and no checkpoint before it can be read"),
+            version: if until == i64::MAX {
+                commits[commits.len() - 1]
+            } else {
+                until
+            },
+            why: format!(
+                "the log begins at version {first} and no checkpoint before it can be read"
+            ),
         });
     }
     let Some(commit) = read_commit(store, table, 0).await? else {

@@ -46,7 +46,11 @@ impl Snapshot {
 
     /// The next version.
     pub(crate) fn advance(&mut self, table: &str, version: i64, actions: &Actions) -> Result<()> {
-        assert_eq!(version, self.version + 1, "commits are applied one after the other");
+        assert_eq!(
+            version,
+            self.version + 1,
+            "commits are applied one after the other"
+        );
         self.version = version;
         self.take(table, actions)
     }
@@ -63,7 +67,12 @@ impl Snapshot {
         }
         if !actions.txns.is_empty() {
             let txns = Arc::make_mut(&mut self.txns);
-            txns.extend(actions.txns.iter().map(|txn| (txn.app_id.clone(), txn.version)));
+            txns.extend(
+                actions
+                    .txns
+                    .iter()
+                    .map(|txn| (txn.app_id.clone(), txn.version)),
+            );
         }
         if !actions.removes.is_empty() {
             let files = Arc::make_mut(&mut self.files);
@@ -100,7 +109,8 @@ impl Snapshot {
                 why,
             })?;
         self.table_id.clone_from(&metadata.id);
-        self.partition_columns.clone_from(&metadata.partition_columns);
+        self.partition_columns
+            .clone_from(&metadata.partition_columns);
         self.properties.clone_from(&metadata.configuration);
         self.description.clone_from(&metadata.description);
         self.created_ms = metadata.created_time;
@@ -110,7 +120,8 @@ impl Snapshot {
 
 /// Refuses a table that asks for more than we know.
 fn understood(table: &str, protocol: &Protocol) -> Result<()> {
-    if protocol.min_reader_version > READER_VERSION || protocol.min_writer_version > WRITER_VERSION {
+    if protocol.min_reader_version > READER_VERSION || protocol.min_writer_version > WRITER_VERSION
+    {
         return Err(Error::NewerVersion {
             table: table.to_owned(),
             what: format!(

@@ -140,7 +140,9 @@ fn fields_from_json(value: &Value) -> Result<Vec<Field>, String> {
                 .into_iter()
                 .flatten()
                 .map(|(key, value)| {
-                    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    let value = value
+                        .as_str()
+                        .map_or_else(|| value.to_string(), str::to_owned);
                     (key.clone(), value)
                 })
                 .collect();
@@ -193,7 +195,9 @@ fn nested_from_json(value: &Value) -> Result<DataType, String> {
         "array" => {
             let nullable = value["containsNull"].as_bool().unwrap_or(true);
             let item = type_from_json(&value["elementType"])?;
-            Ok(DataType::List(Arc::new(Field::new("element", item, nullable))))
+            Ok(DataType::List(Arc::new(Field::new(
+                "element", item, nullable,
+            ))))
         }
         "map" => {
             let nullable = value["valueContainsNull"].as_bool().unwrap_or(true);
@@ -235,11 +239,25 @@ mod tests {
                     .prop_map(|(t, n)| DataType::List(Arc::new(Field::new("element", t, n)))),
                 prop::collection::vec((inner.clone(), any::<bool>()), 1..3).prop_map(|types| {
                     let fields = types.into_iter().enumerate();
-                    DataType::Struct(fields.map(|(i, (t, n))| Field::new(format!("f{i}"), t, n)).collect())
+                    DataType::Struct(
+                        fields
+                            .map(|(i, (t, n))| Field::new(format!("f{i}"), t, n))
+                            .collect(),
+                    )
                 }),
                 (inner, any::<bool>()).prop_map(|(t, n)| {
-                    let pair = vec![Field::new("key", DataType::Utf8, false), Field::new("value", t, n)];
-                    DataType::Map(Arc::new(Field::new("key_value", DataType::Struct(pair.into()), false)), false)
+                    let pair = vec![
+                        Field::new("key", DataType::Utf8, false),
+                        Field::new("value", t, n),
+                    ];
+                    DataType::Map(
+                        Arc::new(Field::new(
+                            "key_value",
+                            DataType::Struct(pair.into()),
+                            false,
+                        )),
+                        false,
+                    )
                 }),
             ]
         })
@@ -265,7 +283,11 @@ mod tests {
             Field::new("c", DataType::Timestamp(TimeUnit::Nanosecond, None), true),
         ]);
         let kept = table_schema(&schema).expect("fits");
-        let types: Vec<_> = kept.fields().iter().map(|f| f.data_type().clone()).collect();
+        let types: Vec<_> = kept
+            .fields()
+            .iter()
+            .map(|f| f.data_type().clone())
+            .collect();
         let timestamp = DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()));
         assert_eq!(types, [DataType::Utf8, DataType::Int64, timestamp]);
     }
@@ -273,10 +295,18 @@ mod tests {
     #[test]
     fn a_type_without_counterpart_is_refused_by_the_columns_name() {
         let inner = Field::new("wait", DataType::Duration(TimeUnit::Second), true);
-        let schema = Schema::new(vec![Field::new("s", DataType::Struct(vec![inner].into()), true)]);
+        let schema = Schema::new(vec![Field::new(
+            "s",
+            DataType::Struct(vec![inner].into()),
+            true,
+        )]);
         let error = to_delta(&schema).expect_err("refused").to_string();
         assert!(error.contains("`s.wait`"), "{error}");
-        let error = from_delta(r#"{"type":"struct","fields":[{"name":"v","type":"variant"}]}"#).expect_err("refused");
-        assert!(error.contains("`v`") && error.contains("variant"), "{error}");
+        let error = from_delta(r#"{"type":"struct","fields":[{"name":"v","type":"variant"}]}"#)
+            .expect_err("refused");
+        assert!(
+            error.contains("`v`") && error.contains("variant"),
+            "{error}"
+        );
     }
 }

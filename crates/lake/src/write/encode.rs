@@ -58,15 +58,14 @@ impl Encoder {
     }
 
     fn step(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
-        let mut writer = match self.open.take() {
-            Some(writer) => writer,
-            None => {
-                let options = ArrowWriterOptions::new()
-                    .with_properties(self.properties.clone())
-                    // The log holds the schema; Arrow's own copy would be of use to nobody.
-                    .with_skip_arrow_metadata(true);
-                ArrowWriter::try_new_with_options(Vec::new(), self.schema.clone(), options)?
-            }
+        let mut writer = if let Some(writer) = self.open.take() {
+            writer
+        } else {
+            let options = ArrowWriterOptions::new()
+                .with_properties(self.properties.clone())
+                // The log holds the schema; Arrow's own copy would be of use to nobody.
+                .with_skip_arrow_metadata(true);
+            ArrowWriter::try_new_with_options(Vec::new(), self.schema.clone(), options)?
         };
         writer.write(rows)?;
         if writer.bytes_written() + writer.in_progress_size() >= self.target_file_bytes {

@@ -25,15 +25,24 @@ const LOGGED: &AsciiSet = &FOLDER.remove(b'/').remove(b'=');
 pub(crate) type Key = Vec<Option<String>>;
 
 /// Splits a batch by the columns at `indexes`. Rows keep their order.
-pub(crate) fn split(batch: &RecordBatch, indexes: &[usize]) -> Result<Vec<(Key, RecordBatch)>, ArrowError> {
+pub(crate) fn split(
+    batch: &RecordBatch,
+    indexes: &[usize],
+) -> Result<Vec<(Key, RecordBatch)>, ArrowError> {
     if batch.num_rows() == 0 {
         return Ok(Vec::new());
     }
     if indexes.is_empty() {
         return Ok(vec![(Vec::new(), batch.clone())]);
     }
-    let columns: Vec<ArrayRef> = indexes.iter().map(|i| Arc::clone(batch.column(*i))).collect();
-    let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();
+    let columns: Vec<ArrayRef> = indexes
+        .iter()
+        .map(|i| Arc::clone(batch.column(*i)))
+        .collect();
+    let fields = columns
+        .iter()
+        .map(|c| SortField::new(c.data_type().clone()))
+        .collect();
     let rows = RowConverter::new(fields)?.convert_columns(&columns)?;
     let mut group_of = HashMap::new();
     let mut groups: Vec<Vec<u32>> = Vec::new();
@@ -49,14 +58,18 @@ pub(crate) fn split(batch: &RecordBatch, indexes: &[usize]) -> Result<Vec<(Key, 
             }),
         };
         last = Some((row, group));
-        groups[group].push(u32::try_from(index).map_err(|_| ArrowError::OffsetOverflowError(index))?);
+        groups[group]
+            .push(u32::try_from(index).map_err(|_| ArrowError::OffsetOverflowError(index))?);
     }
     let only_one = groups.len() == 1;
     groups
         .into_iter()
         .map(|group| {
             let first = group[0] as usize;
-            let key = columns.iter().map(|c| value(c, first)).collect::<Result<Key, _>>()?;
+            let key = columns
+                .iter()
+                .map(|c| value(c, first))
+                .collect::<Result<Key, _>>()?;
             let rows = if only_one {
                 batch.clone()
             } else {
@@ -74,8 +87,9 @@ fn value(column: &ArrayRef, row: usize) -> Result<Option<String>, ArrowError> {
     }
     if let DataType::Timestamp(TimeUnit::Microsecond, _) = column.data_type() {
         let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);
-        let time = DateTime::from_timestamp_micros(micros)
-            .ok_or_else(|| ArrowError::CastError(format!("{micros} µs is no time of the calendar")))?;
+        let time = DateTime::from_timestamp_micros(micros).ok_or_else(|| {
+            ArrowError::CastError(format!("{micros} µs is no time of the calendar"))
+        })?;
         return Ok(Some(time.format("%Y-%m-%d %H:%M:%S%.6f").to_string()));
     }
     let text = cast_with_options(&column.slice(row, 1), &DataType::Utf8, &strict())?;
@@ -84,7 +98,11 @@ fn value(column: &ArrayRef, row: usize) -> Result<Option<String>, ArrowError> {
 }
 
 /// A column that holds one value `rows` times.
-pub(crate) fn column(value: Option<&str>, data_type: &DataType, rows: usize) -> Result<ArrayRef, ArrowError> {
+pub(crate) fn column(
+    value: Option<&str>,
+    data_type: &DataType,
+    rows: usize,
+) -> Result<ArrayRef, ArrowError> {
     let one = StringArray::from(vec![value]);
     let one = cast_with_options(&one, data_type, &strict())?;
     take(&one, &UInt32Array::from(vec![0; rows]), None)
@@ -99,18 +117,17 @@ fn strict() -> CastOptions<'static> {
 
 /// The folder of a key, relative to the table, with a trailing slash; empty without partition columns.
 pub(crate) fn folder(columns: &[String], key: &Key) -> String {
-    columns
-        .iter()
-        .zip(key)
-        .map(|(column, value)| {
-            let column = utf8_percent_encode(column, FOLDER);
-            let mut value = value
-                .as_deref()
-                .map_or_else(|| NULL_FOLDER.to_owned(), |v| utf8_percent_encode(v, FOLDER).to_string());
-            value.truncate(LONGEST_FOLDER_VALUE);
-            format!("{column}={value}/")
-        })
-        .collect()
+    let mut folder = String::new();
+    for (column, value) in columns.iter().zip(key) {
+        let mut value = value.as_deref().map_or_else(
+            || NULL_FOLDER.to_owned(),
+            |value| utf8_percent_encode(value, FOLDER).to_string(),
+        );
+        value.truncate(LONGEST_FOLDER_VALUE);
+        folder.extend(utf8_percent_encode(column, FOLDER));
+        folder.extend(["=", value.as_str(), "/"]);
+    }
+    folder
 }
 
 /// A file's path as the log names it.
@@ -162,15 +179,23 @@ mod tests {
         let key = vec![Some("2026-10-01".to_owned()), Some("a/b c%".to_owned())];
         assert_eq!(folder(&columns, &key), "day=2026-10-01/place=a%2Fb%20c%25/");
         assert_eq!(logged("place=a%2Fb/x"), "place=a%252Fb/x");
-        assert_eq!(folder(&columns[..1], &vec![None]), "day=__HIVE_DEFAULT_PARTITION__/");
+        assert_eq!(
+            folder(&columns[..1], &vec![None]),
+            "day=__HIVE_DEFAULT_PARTITION__/"
+        );
     }
 
     #[test]
     fn times_and_empty_strings_are_written_as_delta_wants_them() {
-        let times: ArrayRef = Arc::new(arrow::array::TimestampMicrosecondArray::from(vec![1_500_000]).with_timezone("UTC"));
+        let times: ArrayRef = Arc::new(
+            arrow::array::TimestampMicrosecondArray::from(vec![1_500_000]).with_timezone("UTC"),
+        );
         let text = value(&times, 0).expect("a value");
         assert_eq!(text.as_deref(), Some("1970-01-01 00:00:01.500000"));
-        assert_eq!(&column(text.as_deref(), times.data_type(), 1).expect("a column"), &times);
+        assert_eq!(
+            &column(text.as_deref(), times.data_type(), 1).expect("a column"),
+            &times
+        );
         let empty: ArrayRef = Arc::new(StringArray::from(vec![""]));
         assert_eq!(value(&empty, 0).expect("a value"), None);
     }

@@ -24,21 +24,27 @@ pub(crate) fn gather(metadata: &ParquetMetaData, schema: &Schema) -> Stats {
         ..Stats::default()
     };
     let columns = metadata.file_metadata().schema_descr();
-    let simple = (0..columns.num_columns()).filter(|index| columns.column(*index).max_rep_level() == 0);
+    let simple =
+        (0..columns.num_columns()).filter(|index| columns.column(*index).max_rep_level() == 0);
     for index in simple.take(COLUMNS) {
         let descriptor = columns.column(index);
         let path = descriptor.path().parts();
         let Some(field) = leaf(schema.fields(), path) else {
             continue;
         };
-        let chunks = metadata.row_groups().iter().map(|group| group.column(index));
+        let chunks = metadata
+            .row_groups()
+            .iter()
+            .map(|group| group.column(index));
         let chunks = chunks.map(|chunk| (chunk.num_values(), chunk.statistics()));
         let Some(bounds) = Bounds::of(chunks, field.data_type()) else {
             continue;
         };
         insert(&mut stats.null_count, path, Value::from(bounds.nulls));
         if let Some((min, max)) = bounds.min_max
-            && let Some((min, max)) = min.as_min(field.data_type()).zip(max.as_max(field.data_type()))
+            && let Some((min, max)) = min
+                .as_min(field.data_type())
+                .zip(max.as_max(field.data_type()))
         {
             insert(&mut stats.min_values, path, min);
             insert(&mut stats.max_values, path, max);
@@ -63,7 +69,9 @@ fn insert(into: &mut Map<String, Value>, path: &[String], value: Value) {
             into.insert(name.clone(), value);
         }
         [name, rest @ ..] => {
-            let inner = into.entry(name.clone()).or_insert_with(|| Value::Object(Map::new()));
+            let inner = into
+                .entry(name.clone())
+                .or_insert_with(|| Value::Object(Map::new()));
             if let Value::Object(inner) = inner {
                 insert(inner, rest, value);
             }
@@ -87,7 +95,10 @@ struct Bounds {
 
 impl Bounds {
     /// `None` where not even the nulls are counted.
-    fn of<'a>(chunks: impl Iterator<Item = (i64, Option<&'a Statistics>)>, data_type: &DataType) -> Option<Self> {
+    fn of<'a>(
+        chunks: impl Iterator<Item = (i64, Option<&'a Statistics>)>,
+        data_type: &DataType,
+    ) -> Option<Self> {
         let (mut nulls, mut min_max, mut known) = (0, None, true);
         for (values, statistics) in chunks {
             let statistics = statistics?;
@@ -120,7 +131,10 @@ fn bounds(statistics: &Statistics, data_type: &DataType) -> Option<(Bound, Bound
     match (data_type, statistics) {
         (DataType::Decimal128(..), _) => {
             let number = |bytes: &[u8]| decimal(statistics, bytes);
-            Some((number(statistics.min_bytes_opt()?)?, number(statistics.max_bytes_opt()?)?))
+            Some((
+                number(statistics.min_bytes_opt()?)?,
+                number(statistics.max_bytes_opt()?)?,
+            ))
         }
         (DataType::Utf8, Statistics::ByteArray(s)) => {
             let text = |bytes: &[u8]| {
@@ -129,10 +143,21 @@ fn bounds(statistics: &Statistics, data_type: &DataType) -> Option<(Bound, Bound
             };
             Some((text(s.min_opt()?.data())?, text(s.max_opt()?.data())?))
         }
-        (_, Statistics::Int32(s)) => Some((Bound::Whole((*s.min_opt()?).into()), Bound::Whole((*s.max_opt()?).into()))),
-        (_, Statistics::Int64(s)) => Some((Bound::Whole((*s.min_opt()?).into()), Bound::Whole((*s.max_opt()?).into()))),
-        (_, Statistics::Float(s)) => Some((Bound::Float((*s.min_opt()?).into()), Bound::Float((*s.max_opt()?).into()))),
-        (_, Statistics::Double(s)) => Some((Bound::Float(*s.min_opt()?), Bound::Float(*s.max_opt()?))),
+        (_, Statistics::Int32(s)) => Some((
+            Bound::Whole((*s.min_opt()?).into()),
+            Bound::Whole((*s.max_opt()?).into()),
+        )),
+        (_, Statistics::Int64(s)) => Some((
+            Bound::Whole((*s.min_opt()?).into()),
+            Bound::Whole((*s.max_opt()?).into()),
+        )),
+        (_, Statistics::Float(s)) => Some((
+            Bound::Float((*s.min_opt()?).into()),
+            Bound::Float((*s.max_opt()?).into()),
+        )),
+        (_, Statistics::Double(s)) => {
+            Some((Bound::Float(*s.min_opt()?), Bound::Float(*s.max_opt()?)))
+        }
         // Booleans, bytes: Delta keeps no bounds of them.
         _ => None,
     }
@@ -146,7 +171,8 @@ fn decimal(statistics: &Statistics, bytes: &[u8]) -> Option<Bound> {
         _ => {
             let negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
             let mut wide = [if negative { 0xff } else { 0 }; 16];
-            wide.get_mut(16usize.checked_sub(bytes.len())?..)?.copy_from_slice(bytes);
+            wide.get_mut(16usize.checked_sub(bytes.len())?..)?
+                .copy_from_slice(bytes);
             i128::from_be_bytes(wide)
         }
     };
@@ -166,13 +192,16 @@ impl Bound {
     fn as_json(&self, data_type: &DataType, round_up_micros: i64) -> Option<Value> {
         match (self, data_type) {
             (Self::Whole(days), DataType::Date32) => {
-                let day = NaiveDate::default().checked_add_signed(Duration::try_days(i64::try_from(*days).ok()?)?)?;
+                let day = NaiveDate::default()
+                    .checked_add_signed(Duration::try_days(i64::try_from(*days).ok()?)?)?;
                 Some(Value::from(day.format("%Y-%m-%d").to_string()))
             }
             (Self::Whole(micros), DataType::Timestamp(..)) => {
                 let micros = i64::try_from(*micros).ok()?.checked_add(round_up_micros)?;
                 let time = DateTime::from_timestamp_millis(micros.div_euclid(1000))?;
-                Some(Value::from(time.to_rfc3339_opts(SecondsFormat::Millis, true)))
+                Some(Value::from(
+                    time.to_rfc3339_opts(SecondsFormat::Millis, true),
+                ))
             }
             (Self::Whole(unscaled), DataType::Decimal128(_, scale)) => {
                 let number = *unscaled as f64 / 10f64.powi(i32::from(*scale));

@@ -68,17 +68,29 @@ impl std::fmt::Debug for Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(store: Arc<Store>, table: &str, snapshot: &Snapshot, options: WriteOptions) -> Self {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        table: &str,
+        snapshot: &Snapshot,
+        options: WriteOptions,
+    ) -> Self {
         let schema = Arc::clone(&snapshot.schema);
         let partition_indexes: Vec<usize> = snapshot
             .partition_columns
             .iter()
-            .map(|column| schema.index_of(column).expect("a table's partition columns are among its columns"))
+            .map(|column| {
+                schema
+                    .index_of(column)
+                    .expect("a table's partition columns are among its columns")
+            })
             .collect();
         let file_indexes: Vec<usize> = (0..schema.fields().len())
             .filter(|index| !partition_indexes.contains(index))
             .collect();
-        let fields: Vec<_> = file_indexes.iter().map(|i| Arc::clone(&schema.fields()[*i])).collect();
+        let fields: Vec<_> = file_indexes
+            .iter()
+            .map(|i| Arc::clone(&schema.fields()[*i]))
+            .collect();
         Self {
             target: Arc::new(Target {
                 store,
@@ -102,9 +114,12 @@ impl Writer {
     /// Takes rows; returns once there is room for more.
     pub async fn push(&mut self, batch: RecordBatch) -> Result<()> {
         let batch = align::align(&self.target.table, &batch, &self.schema)?;
-        let parts = partition::split(&batch, &self.partition_indexes).map_err(|error| self.target.unfit(&error))?;
+        let parts = partition::split(&batch, &self.partition_indexes)
+            .map_err(|error| self.target.unfit(&error))?;
         for (key, rows) in parts {
-            let rows = rows.project(&self.file_indexes).map_err(|error| self.target.unfit(&error))?;
+            let rows = rows
+                .project(&self.file_indexes)
+                .map_err(|error| self.target.unfit(&error))?;
             let bytes = memory_of(&rows);
             let folder = self.folders.entry(key.clone()).or_default();
             folder.batches.push(rows);
@@ -126,19 +141,21 @@ impl Writer {
 
     /// Gives a folder's rows to its encoder, and its finished files to be sent.
     async fn hand_over(&mut self, key: &Key) -> Result<()> {
-        let folder = self.folders.get_mut(key).expect("only folders that exist are handed over");
+        let folder = self
+            .folders
+            .get_mut(key)
+            .expect("only folders that exist are handed over");
         let running = folder.encoder.take();
         let batches = std::mem::take(&mut folder.batches);
         self.buffered -= std::mem::take(&mut folder.bytes);
         self.turn += 1;
         folder.turn = self.turn;
-        let mut encoder = match running {
-            Some(running) => self.target.joined(running.await)?,
-            None => {
-                self.make_room().await?;
-                Encoder::new(Arc::clone(&self.target.file_schema), &self.options)
-                    .map_err(|error| self.target.not_encoded(error))?
-            }
+        let mut encoder = if let Some(running) = running {
+            self.target.joined(running.await)?
+        } else {
+            self.make_room().await?;
+            Encoder::new(Arc::clone(&self.target.file_schema), &self.options)
+                .map_err(|error| self.target.not_encoded(error))?
         };
         self.send(key, encoder.take_closed());
         let task = tokio::task::spawn_blocking(move || {
@@ -153,11 +170,16 @@ impl Writer {
 
     /// Closes the file of the folder that has waited longest, where as many are open as may be.
     async fn make_room(&mut self) -> Result<()> {
-        let open = self.folders.iter().filter(|(_, folder)| folder.encoder.is_some());
+        let open = self
+            .folders
+            .iter()
+            .filter(|(_, folder)| folder.encoder.is_some());
         if open.clone().count() < ENCODERS {
             return Ok(());
         }
-        let oldest = open.min_by_key(|(_, folder)| folder.turn).map(|(key, _)| key.clone());
+        let oldest = open
+            .min_by_key(|(_, folder)| folder.turn)
+            .map(|(key, _)| key.clone());
         if let Some(key) = oldest {
             self.close(&key).await?;
         }
@@ -165,7 +187,10 @@ impl Writer {
     }
 
     async fn close(&mut self, key: &Key) -> Result<()> {
-        let folder = self.folders.get_mut(key).expect("only folders that exist are closed");
+        let folder = self
+            .folders
+            .get_mut(key)
+            .expect("only folders that exist are closed");
         let Some(running) = folder.encoder.take() else {
             return Ok(());
         };
@@ -183,7 +208,8 @@ impl Writer {
     fn send(&mut self, key: &Key, files: Vec<Encoded>) {
         for file in files {
             let (target, key) = (Arc::clone(&self.target), key.clone());
-            self.uploads.spawn(async move { target.upload(&key, file).await });
+            self.uploads
+                .spawn(async move { target.upload(&key, file).await });
         }
     }
 
@@ -244,7 +270,9 @@ pub(crate) fn location(table: &str, file: &AddFile) -> Result<String> {
         path: format!("{table}/{}", file.path),
         why: format!("its path is not UTF-8: {error}"),
     })?;
-    let leaves = physical.starts_with('/') || physical.contains("://") || physical.split('/').any(|part| part == "..");
+    let leaves = physical.starts_with('/')
+        || physical.contains("://")
+        || physical.split('/').any(|part| part == "..");
     if leaves {
         return Err(Error::BrokenFile {
             path: physical,
@@ -256,14 +284,25 @@ pub(crate) fn location(table: &str, file: &AddFile) -> Result<String> {
 
 impl Target {
     async fn upload(&self, key: &Key, file: Encoded) -> Result<AddFile> {
-        let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
+        let _slot = self
+            .slots
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
         let folder = partition::folder(&self.partition_columns, key);
         let physical = format!("{folder}part-{}.parquet", Uuid::new_v4());
         let size = file.bytes.len() as i64;
-        self.store.write_new(&format!("{}/{physical}", self.table), file.bytes).await?;
+        self.store
+            .write_new(&format!("{}/{physical}", self.table), file.bytes)
+            .await?;
         Ok(AddFile {
             path: partition::logged(&physical),
-            partition_values: self.partition_columns.iter().cloned().zip(key.iter().cloned()).collect(),
+            partition_values: self
+                .partition_columns
+                .iter()
+                .cloned()
+                .zip(key.iter().cloned())
+                .collect(),
             size,
             modification_time: now_ms(),
             data_change: true,
@@ -271,13 +310,19 @@ impl Target {
         })
     }
 
-    fn joined(&self, result: Result<Result<Encoder, ParquetError>, tokio::task::JoinError>) -> Result<Encoder> {
+    fn joined(
+        &self,
+        result: Result<Result<Encoder, ParquetError>, tokio::task::JoinError>,
+    ) -> Result<Encoder> {
         result
             .map_err(|error| self.lost(&error))?
             .map_err(|error| self.not_encoded(error))
     }
 
-    fn joined_upload(&self, result: Result<Result<AddFile>, tokio::task::JoinError>) -> Result<AddFile> {
+    fn joined_upload(
+        &self,
+        result: Result<Result<AddFile>, tokio::task::JoinError>,
+    ) -> Result<AddFile> {
         result.map_err(|error| self.lost(&error))?
     }
 
@@ -310,7 +355,8 @@ fn memory_of(batch: &RecordBatch) -> usize {
     columns
         .map(|column| {
             let data = column.to_data();
-            data.get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
+            data.get_slice_memory_size()
+                .unwrap_or_else(|_| column.get_array_memory_size())
         })
         .sum()
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
-use goldrecord_lake::{Changes, Error, Fence, Lake, MetadataChange, Outcome, Proposal, Refusal, merge_schema};
+use goldrecord_lake::{
+    Changes, Error, Fence, Lake, MetadataChange, Outcome, Proposal, Refusal, merge_schema,
+};
 
 use crate::lakes::{TestLake, append, committed, local, numbers, rows, schema, spec, step, write};
 
@@ -50,14 +52,27 @@ async fn a_table_is_made_once_and_holds_what_is_committed(lake: Lake) {
 
     let adds = write(&table, &snapshot, rows(Some(20_000), 0..100)).await;
     assert_eq!(adds.len(), 1);
-    assert!(adds[0].path.starts_with("day=2024-10-04/part-"), "{}", adds[0].path);
+    assert!(
+        adds[0].path.starts_with("day=2024-10-04/part-"),
+        "{}",
+        adds[0].path
+    );
     let proposal = append(adds);
     assert_eq!(committed(&table, &mut snapshot, &proposal).await, 1);
     assert_eq!(snapshot.rows(), 100);
-    assert_eq!(numbers(&table, &snapshot).await, (0..100).collect::<Vec<_>>());
-    assert_eq!(table.latest().await.expect("reads").as_ref(), Some(&snapshot));
+    assert_eq!(
+        numbers(&table, &snapshot).await,
+        (0..100).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        table.latest().await.expect("reads").as_ref(),
+        Some(&snapshot)
+    );
     assert_eq!(table.at(0).await.expect("reads").rows(), 0);
-    assert!(matches!(table.at(2).await, Err(Error::NoVersion { version: 2, .. })));
+    assert!(matches!(
+        table.at(2).await,
+        Err(Error::NoVersion { version: 2, .. })
+    ));
     assert_eq!(lake.tables().await.expect("lists"), ["bronze/t"]);
     lake.remove_all("bronze").await.expect("removes");
     assert_eq!(table.latest().await.expect("reads"), None);
@@ -92,8 +107,14 @@ async fn numbers_are_compared_and_set(lake: Lake) {
     assert_eq!(snapshot.txn("topic/0"), Some(120));
 
     for mut from in [stale, snapshot] {
-        let outcome = table.commit(&mut from, &moved(Some(100), 300)).await.expect("answers");
-        let Outcome::Refused(Refusal::Txn { expected, found, .. }) = outcome else {
+        let outcome = table
+            .commit(&mut from, &moved(Some(100), 300))
+            .await
+            .expect("answers");
+        let Outcome::Refused(Refusal::Txn {
+            expected, found, ..
+        }) = outcome
+        else {
             panic!("{outcome:?}");
         };
         assert_eq!((expected, found), (Some(100), Some(120)));
@@ -117,7 +138,10 @@ async fn a_file_is_removed_only_while_it_is_live(lake: Lake) {
     let second = replace(write(&table, &snapshot, rows(Some(1), 20..30)).await);
     committed(&table, &mut snapshot, &first).await;
     let outcome = table.commit(&mut stale, &second).await.expect("answers");
-    assert!(matches!(outcome, Outcome::Refused(Refusal::FileGone { .. })), "{outcome:?}");
+    assert!(
+        matches!(outcome, Outcome::Refused(Refusal::FileGone { .. })),
+        "{outcome:?}"
+    );
     table.discard(&second.adds).await.expect("deletes");
     assert_eq!(numbers(&table, &stale).await, (10..20).collect::<Vec<_>>());
 }
@@ -135,8 +159,21 @@ async fn a_fence_keeps_older_writers_out(lake: Lake) {
     for value in [1, 1, 4] {
         committed(&table, &mut snapshot, &build(value)).await;
     }
-    let outcome = table.commit(&mut snapshot, &build(3)).await.expect("answers");
-    assert!(matches!(outcome, Outcome::Refused(Refusal::Fenced { ours: 3, found: 4, .. })), "{outcome:?}");
+    let outcome = table
+        .commit(&mut snapshot, &build(3))
+        .await
+        .expect("answers");
+    assert!(
+        matches!(
+            outcome,
+            Outcome::Refused(Refusal::Fenced {
+                ours: 3,
+                found: 4,
+                ..
+            })
+        ),
+        "{outcome:?}"
+    );
 }
 
 async fn a_table_gains_columns_and_older_files_read_null(lake: Lake) {
@@ -147,7 +184,9 @@ async fn a_table_gains_columns_and_older_files_read_null(lake: Lake) {
     committed(&table, &mut snapshot, &old).await;
 
     let wanted = Schema::new(vec![Field::new("score", DataType::Float64, true)]);
-    let merged = merge_schema(&snapshot.schema, &wanted).expect("fits").expect("one is new");
+    let merged = merge_schema(&snapshot.schema, &wanted)
+        .expect("fits")
+        .expect("one is new");
     let change = MetadataChange {
         schema: merged,
         ..MetadataChange::of(&snapshot)
@@ -160,7 +199,10 @@ async fn a_table_gains_columns_and_older_files_read_null(lake: Lake) {
     committed(&table, &mut snapshot, &new).await;
     assert_eq!(snapshot.table_id, id);
     assert_eq!(snapshot.schema.fields().len(), 4);
-    assert_eq!(snapshot.properties.get("owner").map(String::as_str), Some("tests"));
+    assert_eq!(
+        snapshot.properties.get("owner").map(String::as_str),
+        Some("tests")
+    );
     for file in snapshot.files.values() {
         for batch in crate::lakes::read(&table, &snapshot, file, None).await {
             assert_eq!(batch.schema(), snapshot.schema);
@@ -178,7 +220,9 @@ async fn a_definition_that_moved_refuses_files_written_for_the_old_one(lake: Lak
     let files = append(write(&table, &stale, rows(Some(1), 0..3)).await);
     let fields = Schema::new(vec![Field::new("more", DataType::Utf8, true)]);
     let change = MetadataChange {
-        schema: merge_schema(&snapshot.schema, &fields).expect("fits").expect("one is new"),
+        schema: merge_schema(&snapshot.schema, &fields)
+            .expect("fits")
+            .expect("one is new"),
         ..MetadataChange::of(&snapshot)
     };
     let evolve = Proposal {
@@ -193,7 +237,10 @@ async fn a_definition_that_moved_refuses_files_written_for_the_old_one(lake: Lak
 
     let other = Proposal {
         metadata: Some(MetadataChange {
-            schema: Arc::new(Schema::new(vec![Field::new("n", DataType::Utf8, true), Field::new("day", DataType::Date32, true)])),
+            schema: Arc::new(Schema::new(vec![
+                Field::new("n", DataType::Utf8, true),
+                Field::new("day", DataType::Date32, true),
+            ])),
             ..MetadataChange::of(&stale)
         }),
         ..append(Vec::new())
@@ -229,19 +276,39 @@ async fn changes_are_told_net_and_without_compaction(lake: Lake) {
     };
     committed(&table, &mut snapshot, &replace).await;
 
-    let Changes::Known { added, removed, schema_changed } = table.changes(2, 6).await.expect("reads") else {
+    let Changes::Known {
+        added,
+        removed,
+        schema_changed,
+    } = table.changes(2, 6).await.expect("reads")
+    else {
         panic!("the log is there");
     };
     let mut expected = vec![paths[2].clone(), replace.adds[0].path.clone()];
     expected.sort();
-    assert_eq!(added.iter().map(|file| file.path.clone()).collect::<Vec<_>>(), expected);
+    assert_eq!(
+        added
+            .iter()
+            .map(|file| file.path.clone())
+            .collect::<Vec<_>>(),
+        expected
+    );
     assert_eq!(removed.len(), 1);
     assert_eq!(removed[0].path, paths[1]);
-    assert_eq!(removed[0].partition_values["day"].as_deref(), Some("1970-01-02"));
+    assert_eq!(
+        removed[0].partition_values["day"].as_deref(),
+        Some("1970-01-02")
+    );
     assert_eq!(removed[0].stats.num_records, 5);
     assert!(!schema_changed);
-    assert!(matches!(table.changes(6, 7).await, Err(Error::NoVersion { .. })));
-    assert!(matches!(table.changes(7, 6).await, Ok(Changes::Unknown { .. })));
+    assert!(matches!(
+        table.changes(6, 7).await,
+        Err(Error::NoVersion { .. })
+    ));
+    assert!(matches!(
+        table.changes(7, 6).await,
+        Ok(Changes::Unknown { .. })
+    ));
 }
 
 async fn of_two_writers_with_one_number_one_commits(lake: Lake) {
@@ -256,11 +323,16 @@ async fn of_two_writers_with_one_number_one_commits(lake: Lake) {
                     txns: vec![step("topic/0", expect, round * 10 + writer)],
                     ..append(write(&table, &snapshot, rows(Some(1), round..round + 1)).await)
                 };
-                table.commit(&mut snapshot, &proposal).await.expect("answers")
+                table
+                    .commit(&mut snapshot, &proposal)
+                    .await
+                    .expect("answers")
             })
         });
         let outcomes = futures::future::join_all(writers).await;
-        let won = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Outcome::Committed { .. })));
+        let won = outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Ok(Outcome::Committed { .. })));
         assert_eq!(won.count(), 1, "{outcomes:?}");
         snapshot = table.refresh(&snapshot).await.expect("refreshes");
     }
@@ -277,7 +349,11 @@ async fn writers_with_their_own_numbers_all_commit(lake: Lake) {
             for round in 0..5 {
                 let first = writer * 100 + round * 10;
                 let proposal = Proposal {
-                    txns: vec![step(&format!("topic/{writer}"), (round > 0).then_some(round), round + 1)],
+                    txns: vec![step(
+                        &format!("topic/{writer}"),
+                        (round > 0).then_some(round),
+                        round + 1,
+                    )],
                     ..append(write(&table, &snapshot, rows(Some(1), first..first + 10)).await)
                 };
                 committed(&table, &mut snapshot, &proposal).await;
@@ -312,12 +388,15 @@ async fn checkpoints_are_written_and_a_lost_hint_is_survived() {
     assert_eq!(snapshot.version, 103);
     let objects = lake.object_store();
     let hint = object_store::path::Path::from("t/_delta_log/_last_checkpoint");
-    let checkpoint = object_store::path::Path::from("t/_delta_log/00000000000000000100.checkpoint.parquet");
+    let checkpoint =
+        object_store::path::Path::from("t/_delta_log/00000000000000000100.checkpoint.parquet");
     for lost in [&hint, &checkpoint] {
         let latest = table.latest().await.expect("reads").expect("is there");
         assert_eq!(latest, snapshot, "without {lost}");
         assert_eq!(table.at(100).await.expect("reads").version, 100);
-        object_store::ObjectStoreExt::delete(&objects, lost).await.expect("deletes");
+        object_store::ObjectStoreExt::delete(&objects, lost)
+            .await
+            .expect("deletes");
     }
     assert_eq!(table.latest().await.expect("reads"), Some(snapshot));
 }
@@ -326,20 +405,36 @@ async fn checkpoints_are_written_and_a_lost_hint_is_survived() {
 async fn a_table_of_a_newer_program_is_refused_by_name() {
     let TestLake { lake, .. } = &local();
     let table = lake.table("t");
-    let newer = goldrecord_lake::TableSpec { properties: [("delta.x".to_owned(), "y".to_owned())].into(), ..spec() };
+    let newer = goldrecord_lake::TableSpec {
+        properties: [("delta.x".to_owned(), "y".to_owned())].into(),
+        ..spec()
+    };
     table.create(&newer).await.expect("creates");
-    let path = lake.url().trim_start_matches("file://").to_owned() + "/t/_delta_log/00000000000000000000.json";
+    let path = lake.url().trim_start_matches("file://").to_owned()
+        + "/t/_delta_log/00000000000000000000.json";
     let log = std::fs::read_to_string(&path).expect("reads");
-    for (ours, theirs) in [("\"goldrecord.format\":\"1\"", "\"goldrecord.format\":\"2\""), ("\"minReaderVersion\":1", "\"minReaderVersion\":3")] {
+    for (ours, theirs) in [
+        ("\"goldrecord.format\":\"1\"", "\"goldrecord.format\":\"2\""),
+        ("\"minReaderVersion\":1", "\"minReaderVersion\":3"),
+    ] {
         std::fs::write(&path, log.replace(ours, theirs)).expect("writes");
         let error = table.latest().await.expect_err("refused").to_string();
-        assert!(error.contains("`t`") && error.contains("a lake written by a newer version"), "{error}");
+        assert!(
+            error.contains("`t`") && error.contains("a lake written by a newer version"),
+            "{error}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_path_that_is_no_tables_is_refused() {
     let TestLake { lake, .. } = &local();
-    assert!(matches!(lake.table("../t").create(&spec()).await, Err(Error::BadTablePath { .. })));
-    assert!(matches!(lake.table("t").at(0).await, Err(Error::NoTable { .. })));
+    assert!(matches!(
+        lake.table("../t").create(&spec()).await,
+        Err(Error::BadTablePath { .. })
+    ));
+    assert!(matches!(
+        lake.table("t").at(0).await,
+        Err(Error::NoTable { .. })
+    ));
 }

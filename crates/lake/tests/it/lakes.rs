@@ -6,7 +6,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray as _, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use futures::StreamExt as _;
-use goldrecord_lake::{AddFile, Lake, Outcome, Proposal, Snapshot, Table, TableSpec, TxnStep, WriteOptions};
+use goldrecord_lake::{
+    AddFile, Lake, Outcome, Proposal, Snapshot, Table, TableSpec, TxnStep, WriteOptions,
+};
 
 /// A lake that is deleted when the test ends.
 pub struct TestLake {
@@ -99,14 +101,26 @@ pub async fn numbers(table: &Table, snapshot: &Snapshot) -> Vec<i64> {
     let mut numbers = Vec::new();
     for file in snapshot.files.values() {
         for batch in read(table, snapshot, file, Some(&["n"])).await {
-            numbers.extend(batch.column(0).as_primitive::<Int64Type>().values().iter().copied());
+            numbers.extend(
+                batch
+                    .column(0)
+                    .as_primitive::<Int64Type>()
+                    .values()
+                    .iter()
+                    .copied(),
+            );
         }
     }
     numbers.sort_unstable();
     numbers
 }
 
-pub async fn read(table: &Table, snapshot: &Snapshot, file: &AddFile, columns: Option<&[&str]>) -> Vec<RecordBatch> {
+pub async fn read(
+    table: &Table,
+    snapshot: &Snapshot,
+    file: &AddFile,
+    columns: Option<&[&str]>,
+) -> Vec<RecordBatch> {
     let batches = table.read(file, snapshot, columns).await.expect("opens");
     batches.map(|batch| batch.expect("reads")).collect().await
 }

@@ -30,8 +30,15 @@ fn python_reads(path: &str) -> Option<serde_json::Value> {
         eprintln!("skipped: GOLDRECORD_PYTHON names no interpreter with `deltalake` and `pyarrow`");
         return None;
     };
-    let output = Command::new(python).args(["-c", SCRIPT, path]).output().expect("runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(python)
+        .args(["-c", SCRIPT, path])
+        .output()
+        .expect("runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     Some(serde_json::from_slice(&output.stdout).expect("JSON"))
 }
 
@@ -52,12 +59,18 @@ async fn python_reads_commits_checkpoints_and_removals() {
     let path = table.lake().url().trim_start_matches("file://").to_owned() + "/t";
     let mut proposal = append(Vec::new());
     for number in 3..=101 {
-        if [4, 100, 101].contains(&number) && let Some(seen) = python_reads(&path) {
+        if [4, 100, 101].contains(&number)
+            && let Some(seen) = python_reads(&path)
+        {
             assert_eq!(seen["rows"], 20, "{seen}");
             assert_eq!(seen["files"], 2, "{seen}");
             assert_eq!(seen["numbers"], (0..20).sum::<i64>(), "{seen}");
             assert_eq!(seen["version"], snapshot.version, "{seen}");
-            assert_eq!(seen["days"], serde_json::json!(["2024-10-04", "None"]), "{seen}");
+            assert_eq!(
+                seen["days"],
+                serde_json::json!(["2024-10-04", "None"]),
+                "{seen}"
+            );
             assert_eq!(seen["txn"].as_i64(), snapshot.txn("topic/0"), "{seen}");
         }
         proposal.txns = vec![step("topic/0", snapshot.txn("topic/0"), number)];
@@ -70,11 +83,21 @@ async fn python_reads_every_type() {
     let test = local();
     let table = test.lake.table("t");
     let batch = of_every_type();
-    let spec = TableSpec { schema: batch.schema(), partition_columns: vec!["at".to_owned()], ..spec() };
+    let spec = TableSpec {
+        schema: batch.schema(),
+        partition_columns: vec!["at".to_owned()],
+        ..spec()
+    };
     let mut snapshot = table.create(&spec).await.expect("creates");
     let proposal = append(write(&table, &snapshot, batch).await);
     committed(&table, &mut snapshot, &proposal).await;
-    if let Some(seen) = python_reads(&(table.lake().url().trim_start_matches("file://").to_owned() + "/t")) {
-        assert_eq!((&seen["rows"], &seen["files"]), (&3.into(), &3.into()), "{seen}");
+    if let Some(seen) =
+        python_reads(&(table.lake().url().trim_start_matches("file://").to_owned() + "/t"))
+    {
+        assert_eq!(
+            (&seen["rows"], &seen["files"]),
+            (&3.into(), &3.into()),
+            "{seen}"
+        );
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, ListArray,
-    RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array,
+    Int64Array, ListArray, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Fields, Int32Type, Schema};
@@ -20,17 +20,68 @@ pub fn of_every_type() -> RecordBatch {
         Arc::new(Field::new("x", arrow::datatypes::DataType::Int64, true)),
         Arc::new(Int64Array::from(vec![Some(5), None, Some(-3)])) as ArrayRef,
     )]);
-    let list = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None]), None, Some(vec![])]);
+    let list = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![
+        Some(vec![Some(1), None]),
+        None,
+        Some(vec![]),
+    ]);
     RecordBatch::try_from_iter_with_nullable(vec![
-        ("text", Arc::new(StringArray::from(vec![Some("b"), None, Some(long_text.as_str())])) as ArrayRef, true),
-        ("whole", Arc::new(Int32Array::from(vec![Some(3), Some(-7), None])), true),
-        ("ratio", Arc::new(Float64Array::from(vec![0.5, -1.25, 8.0])), true),
-        ("flag", Arc::new(BooleanArray::from(vec![Some(true), None, Some(false)])), true),
-        ("day", Arc::new(Date32Array::from(vec![0, 20_000, 19_999])), true),
-        ("at", Arc::new(TimestampMicrosecondArray::from(vec![1, 1_700_000_000_000_001, -1]).with_timezone("UTC")), true),
-        ("money", Arc::new(Decimal128Array::from(vec![1234, -5, 0]).with_precision_and_scale(10, 2).expect("fits")), true),
-        ("raw", Arc::new(BinaryArray::from_vec(vec![b"\xff", b"", b"x"])), true),
-        ("nothing", Arc::new(Int64Array::from(vec![None, None, None])), true),
+        (
+            "text",
+            Arc::new(StringArray::from(vec![
+                Some("b"),
+                None,
+                Some(long_text.as_str()),
+            ])) as ArrayRef,
+            true,
+        ),
+        (
+            "whole",
+            Arc::new(Int32Array::from(vec![Some(3), Some(-7), None])),
+            true,
+        ),
+        (
+            "ratio",
+            Arc::new(Float64Array::from(vec![0.5, -1.25, 8.0])),
+            true,
+        ),
+        (
+            "flag",
+            Arc::new(BooleanArray::from(vec![Some(true), None, Some(false)])),
+            true,
+        ),
+        (
+            "day",
+            Arc::new(Date32Array::from(vec![0, 20_000, 19_999])),
+            true,
+        ),
+        (
+            "at",
+            Arc::new(
+                TimestampMicrosecondArray::from(vec![1, 1_700_000_000_000_001, -1])
+                    .with_timezone("UTC"),
+            ),
+            true,
+        ),
+        (
+            "money",
+            Arc::new(
+                Decimal128Array::from(vec![1234, -5, 0])
+                    .with_precision_and_scale(10, 2)
+                    .expect("fits"),
+            ),
+            true,
+        ),
+        (
+            "raw",
+            Arc::new(BinaryArray::from_vec(vec![b"\xff", b"", b"x"])),
+            true,
+        ),
+        (
+            "nothing",
+            Arc::new(Int64Array::from(vec![None, None, None])),
+            true,
+        ),
         ("inner", Arc::new(inner), true),
         ("list", Arc::new(list), true),
     ])
@@ -42,15 +93,21 @@ async fn every_type_is_read_back_and_has_statistics() {
     let test = local();
     let table = test.lake.table("t");
     let batch = of_every_type();
-    let spec = TableSpec { schema: batch.schema(), partition_columns: vec![], ..spec() };
+    let spec = TableSpec {
+        schema: batch.schema(),
+        partition_columns: vec![],
+        ..spec()
+    };
     let mut snapshot = table.create(&spec).await.expect("creates");
     let proposal = append(write(&table, &snapshot, batch.clone()).await);
     committed(&table, &mut snapshot, &proposal).await;
     let snapshot = table.latest().await.expect("reads").expect("is there");
     let file = snapshot.files.values().next().expect("one file");
-    let back = concat_batches(&snapshot.schema, &read(&table, &snapshot, file, None).await).expect("one schema");
+    let back = concat_batches(&snapshot.schema, &read(&table, &snapshot, file, None).await)
+        .expect("one schema");
     for (index, field) in snapshot.schema.fields().iter().enumerate() {
-        let written = arrow::compute::cast(batch.column(index), field.data_type()).expect("the same type");
+        let written =
+            arrow::compute::cast(batch.column(index), field.data_type()).expect("the same type");
         assert_eq!(&written, back.column(index), "{}", field.name());
     }
     let stats = &file.stats;
@@ -81,13 +138,29 @@ async fn rows_go_to_the_folder_of_their_day() {
     let table = test.lake.table("t");
     let mut snapshot = table.create(&spec()).await.expect("creates");
     let days = [Some(3), None, Some(1)];
-    let batches: Vec<_> = (0..30).map(|i| rows(days[i % 3], i as i64 * 10..i as i64 * 10 + 10)).collect();
+    let batches: Vec<_> = (0..30)
+        .map(|i| rows(days[i % 3], i as i64 * 10..i as i64 * 10 + 10))
+        .collect();
     let mixed = concat_batches(&snapshot.schema, &batches).expect("one schema");
     let proposal = append(write(&table, &snapshot, mixed).await);
-    let folders: Vec<&str> = proposal.adds.iter().filter_map(|add| add.path.split('/').next()).collect();
-    assert_eq!(folders, ["day=1970-01-02", "day=1970-01-04", "day=__HIVE_DEFAULT_PARTITION__"]);
+    let folders: Vec<&str> = proposal
+        .adds
+        .iter()
+        .filter_map(|add| add.path.split('/').next())
+        .collect();
+    assert_eq!(
+        folders,
+        [
+            "day=1970-01-02",
+            "day=1970-01-04",
+            "day=__HIVE_DEFAULT_PARTITION__"
+        ]
+    );
     committed(&table, &mut snapshot, &proposal).await;
-    assert_eq!(numbers(&table, &snapshot).await, (0..300).collect::<Vec<_>>());
+    assert_eq!(
+        numbers(&table, &snapshot).await,
+        (0..300).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,13 +177,19 @@ async fn a_long_stream_makes_files_near_the_target_and_loses_nothing() {
     let mut writer = table.writer(&snapshot, options);
     for chunk in 0..300i64 {
         let first = chunk * 100;
-        writer.push(rows(Some((chunk % 7) as i32), first..first + 100)).await.expect("takes");
+        writer
+            .push(rows(Some((chunk % 7) as i32), first..first + 100))
+            .await
+            .expect("takes");
     }
     let proposal = append(writer.finish().await.expect("finishes"));
     assert!(proposal.adds.len() > 7, "{}", proposal.adds.len());
     committed(&table, &mut snapshot, &proposal).await;
     assert_eq!(snapshot.rows(), 30_000);
-    assert_eq!(numbers(&table, &snapshot).await, (0..30_000).collect::<Vec<_>>());
+    assert_eq!(
+        numbers(&table, &snapshot).await,
+        (0..30_000).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test]
@@ -125,7 +204,10 @@ async fn an_aborted_writer_leaves_no_files() {
     };
     let mut writer = table.writer(&snapshot, options);
     for first in [0, 10, 20] {
-        writer.push(rows(Some(1), first..first + 10)).await.expect("takes");
+        writer
+            .push(rows(Some(1), first..first + 10))
+            .await
+            .expect("takes");
     }
     writer.abort().await.expect("aborts");
     let root = test.lake.url().trim_start_matches("file://").to_owned() + "/t/day=1970-01-02";
@@ -137,12 +219,24 @@ async fn an_aborted_writer_leaves_no_files() {
 async fn a_tables_name_and_a_value_may_hold_strange_characters() {
     let test = local();
     let table = test.lake.table("t");
-    let places = ["São Paulo", "a/b", "100%", "x=y", "tab\tnew\nline", "..", "#?*{}"];
+    let places = [
+        "São Paulo",
+        "a/b",
+        "100%",
+        "x=y",
+        "tab\tnew\nline",
+        "..",
+        "#?*{}",
+    ];
     let schema = Arc::new(Schema::new(Fields::from(vec![
         Field::new("n", arrow::datatypes::DataType::Int64, true),
         Field::new("place name", arrow::datatypes::DataType::Utf8, true),
     ])));
-    let spec = TableSpec { schema: schema.clone(), partition_columns: vec!["place name".to_owned()], ..spec() };
+    let spec = TableSpec {
+        schema: schema.clone(),
+        partition_columns: vec!["place name".to_owned()],
+        ..spec()
+    };
     let mut snapshot = table.create(&spec).await.expect("creates");
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(0..places.len() as i64)),

@@ -19,10 +19,18 @@ async fn measure(kind: &str, lake: Lake, commits: i64) {
         took.push(begun.elapsed());
     }
     took.sort_unstable();
-    eprintln!("{kind}: a commit takes {:?} (median), {:?} (p99)", took[took.len() / 2], took[took.len() * 99 / 100]);
+    eprintln!(
+        "{kind}: a commit takes {:?} (median), {:?} (p99)",
+        took[took.len() / 2],
+        took[took.len() * 99 / 100]
+    );
     let begun = Instant::now();
     let opened = table.latest().await.expect("reads").expect("is there");
-    eprintln!("{kind}: opening after {} commits takes {:?}", opened.version, begun.elapsed());
+    eprintln!(
+        "{kind}: opening after {} commits takes {:?}",
+        opened.version,
+        begun.elapsed()
+    );
     assert_eq!(opened, snapshot);
 }
 
