@@ -25,7 +25,7 @@ const SEEDS: u64 = 10_000;
 /// How many turns a world has before its writers stop proposing.
 const TURNS: u32 = 300;
 
-/// SplitMix64: small, and the same everywhere.
+/// `SplitMix64`: small, and the same everywhere.
 struct Dice(u64);
 
 impl Dice {
@@ -379,7 +379,7 @@ impl World {
                     assert_eq!(found, Some(*version), "{uuid} was acknowledged");
                 }
                 Some(Verdict::Refused(refusal)) => {
-                    assert_eq!(found, None, "{uuid} was refused: {refusal}")
+                    assert_eq!(found, None, "{uuid} was refused: {refusal}");
                 }
                 Some(Verdict::Failed) => assert_eq!(found, None, "{uuid} failed"),
                 Some(Verdict::Unknown { version }) => {
