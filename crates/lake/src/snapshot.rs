@@ -76,7 +76,7 @@ pub struct AddFile {
     pub size: i64,
     /// In milliseconds since 1970.
     pub modification_time: i64,
-    /// False where the file only rearranges rows that were there before.
+    /// In a commit: false where the file only rearranges rows that were there before. In a snapshot: false.
     pub data_change: bool,
     /// How many rows, and their least and greatest values.
     pub stats: Stats,

@@ -64,14 +64,7 @@ pub(crate) fn encode(snapshot: &Snapshot, now_ms: i64) -> Result<Checkpoint, Any
             .filter(|remove| remove.deletion_timestamp.is_none_or(|at| at >= oldest))
             .cloned()
             .collect(),
-        adds: snapshot
-            .files
-            .values()
-            .map(|file| crate::AddFile {
-                data_change: false,
-                ..file.clone()
-            })
-            .collect(),
+        adds: snapshot.files.values().cloned().collect(),
     };
     let schema = schema_of_actions();
     let properties = WriterProperties::builder()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::log::actions::{Actions, Metadata, Protocol, READER_VERSION, WRITER_VERSION};
 use crate::log::schema;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{AddFile, Snapshot};
 
 /// The property that counts our own conventions on top of Delta's.
 pub(crate) const FORMAT_PROPERTY: &str = "goldrecord.format";
@@ -85,7 +85,12 @@ impl Snapshot {
         if !actions.adds.is_empty() {
             let files = Arc::make_mut(&mut self.files);
             for add in &actions.adds {
-                files.insert(add.path.clone(), add.clone());
+                // What a commit changed is told by the commit; a live file is just live, as in a checkpoint.
+                let live = AddFile {
+                    data_change: false,
+                    ..add.clone()
+                };
+                files.insert(live.path.clone(), live);
             }
         }
         Ok(())
