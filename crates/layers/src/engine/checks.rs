@@ -29,7 +29,7 @@ pub struct Verdict {
 pub async fn run(session: &SessionContext, test: &Node) -> Result<Verdict> {
     let failed = || Error::engine(format!("run test {}", test.name));
     let sql = test.compiled_code.as_deref().unwrap_or_default();
-    let mut plan = super::plan::plan(session, test, sql).await?;
+    let mut plan = super::plan::logical(session, test, sql).await?;
     if let Some(limit) = test.config.limit {
         plan = datafusion::logical_expr::LogicalPlanBuilder::from(plan)
             .limit(0, Some(limit as usize))

@@ -29,7 +29,8 @@ pub struct Explanation {
 /// Explain one model or seed over the lake as it is; nothing is written.
 pub async fn explain(manifest: &Manifest, lake: &Lake, node: &Node) -> Result<Explanation> {
     let engine = Engine::new(lake, 1, BuildOptions::default().memory)?;
-    let selected = BTreeSet::from([node.unique_id.clone()]);
+    // What lies above is planned too, so that it need not be built yet.
+    let selected = with_ancestors(manifest, node);
     let project = Project::plan(manifest, lake, &engine, &selected).await?;
     let name = node.display_name();
     let planned = match project.planned.get(&node.unique_id) {
@@ -92,6 +93,19 @@ pub async fn explain(manifest: &Manifest, lake: &Lake, node: &Node) -> Result<Ex
         next: in_words(&way),
         changes: differences.iter().map(told).collect(),
     })
+}
+
+fn with_ancestors(manifest: &Manifest, node: &Node) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut next = vec![node.unique_id.as_str()];
+    while let Some(unique_id) = next.pop() {
+        if let Some(node) = manifest.node(unique_id)
+            && found.insert(unique_id.to_owned())
+        {
+            next.extend(node.depends_on.iter().map(String::as_str));
+        }
+    }
+    found
 }
 
 fn in_words(way: &Way) -> String {

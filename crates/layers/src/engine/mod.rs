@@ -7,6 +7,7 @@
 
 mod build;
 mod checks;
+mod copies;
 mod explain;
 pub(crate) mod lineage;
 mod order;

@@ -11,40 +11,36 @@ use crate::diagnostics::{Diagnostic, nearest};
 use crate::manifest::Node;
 use crate::{Error, Result};
 
-/// The plan of a node's SQL over the session's relations, types checked.
-pub async fn plan(session: &SessionContext, node: &Node, sql: &str) -> Result<LogicalPlan> {
-    let state = session.state();
-    let explain = |error: DataFusionError| explain(session, node, sql, &error);
-    let plan = state.create_logical_plan(sql).await.map_err(explain)?;
-    if !matches!(
-        plan,
-        LogicalPlan::Projection(_)
-            | LogicalPlan::Filter(_)
-            | LogicalPlan::Window(_)
-            | LogicalPlan::Aggregate(_)
-            | LogicalPlan::Sort(_)
-            | LogicalPlan::Join(_)
-            | LogicalPlan::Union(_)
-            | LogicalPlan::TableScan(_)
-            | LogicalPlan::EmptyRelation(_)
-            | LogicalPlan::SubqueryAlias(_)
-            | LogicalPlan::Limit(_)
-            | LogicalPlan::Values(_)
-            | LogicalPlan::Distinct(_)
-            | LogicalPlan::Unnest(_)
-            | LogicalPlan::RecursiveQuery(_)
-    ) {
-        return Err(
-            Diagnostic::new(format!("{} is no query: write one `select`", node.name))
-                .in_file(&node.original_file_path)
-                .into(),
-        );
-    }
-    // Types are coerced and checked by the analyzer; a plan without its errors also executes.
-    state
+/// The plan of a node's SQL over the session's relations, checked down to every type: the same
+/// plan over the same relations with rows can run.
+pub async fn checked(session: &SessionContext, node: &Node, sql: &str) -> Result<LogicalPlan> {
+    let plan = logical(session, node, sql).await?;
+    session
+        .state()
         .optimize(&plan)
-        .map_err(|error| self::explain(session, node, sql, &error))?;
+        .map_err(|error| explain(session, node, sql, &error))?;
     Ok(plan)
+}
+
+/// The plan of a node's SQL over the session's relations.
+pub async fn logical(session: &SessionContext, node: &Node, sql: &str) -> Result<LogicalPlan> {
+    let plan = session
+        .state()
+        .create_logical_plan(sql)
+        .await
+        .map_err(|error| explain(session, node, sql, &error))?;
+    match plan {
+        LogicalPlan::Statement(_)
+        | LogicalPlan::Explain(_)
+        | LogicalPlan::Analyze(_)
+        | LogicalPlan::Dml(_)
+        | LogicalPlan::Ddl(_)
+        | LogicalPlan::Copy(_)
+        | LogicalPlan::DescribeTable(_) => Err(in_node(node, format!("{} is no query", node.name))
+            .help("write one `select`")
+            .into()),
+        plan => Ok(plan),
+    }
 }
 
 /// A plan whose columns have types that a table can hold: the same plan under casts.

@@ -119,17 +119,17 @@ impl<'a> Project<'a> {
             }
             (ResourceType::Test, _) => {
                 let session = self.planning_session(node).await?;
-                plan::plan(&session, node, sql_of(node)).await?;
+                plan::checked(&session, node, sql_of(node)).await?;
                 Ok(None)
             }
             (ResourceType::Model, Materialized::View) => {
                 let session = self.planning_session(node).await?;
-                plan::plan(&session, node, sql_of(node)).await?;
+                plan::checked(&session, node, sql_of(node)).await?;
                 Ok(Some(Planned::View))
             }
             (ResourceType::Model, Materialized::Table) => {
                 let session = self.planning_session(node).await?;
-                let logical = plan::plan(&session, node, sql_of(node)).await?;
+                let logical = plan::checked(&session, node, sql_of(node)).await?;
                 let stored = plan::storable(node, logical.clone())?;
                 let schema = plan::table_schema(node, &stored);
                 plan::check_partitions(node, &schema)?;
@@ -184,7 +184,7 @@ impl<'a> Project<'a> {
         async move {
             if is_view(node) {
                 let session = self.session(node, leaf).await?;
-                let plan = plan::plan(&session, node, sql_of(node)).await?;
+                let plan = plan::logical(&session, node, sql_of(node)).await?;
                 Ok(relations::view(plan, sql_of(node)))
             } else {
                 leaf(node)

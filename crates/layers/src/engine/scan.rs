@@ -42,11 +42,6 @@ pub struct LakeScan {
 }
 
 impl LakeScan {
-    /// All live files of a snapshot.
-    pub fn of(table: &str, snapshot: &Snapshot) -> Self {
-        Self::over(table, snapshot, snapshot.files.values().cloned().collect())
-    }
-
     /// Those files, live or not, with the snapshot's columns.
     pub fn over(table: &str, snapshot: &Snapshot, mut files: Vec<AddFile>) -> Self {
         let is_partition = |name: &String| snapshot.partition_columns.contains(name);

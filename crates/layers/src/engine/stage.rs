@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
-use datafusion::common::ScalarValue;
 use datafusion::datasource::MemTable;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -14,12 +13,12 @@ use futures::StreamExt;
 use goldrecord_lake::{AddFile, MetadataChange, Proposal, Snapshot, Table, WriteOptions};
 use goldrecord_service::Shutdown;
 
-use super::plan;
 use super::project::{PlannedTable, Project, Versions, sql_of};
 use super::relations::{self, Rows};
 use super::state::{Difference, FINGERPRINT, Upstream};
 use super::touched::{self, Values};
 use super::ways::{Replace, Way};
+use super::{copies, plan};
 use crate::manifest::{Node, Relation};
 use crate::{Error, Result};
 
@@ -174,7 +173,7 @@ impl Stager<'_> {
             values,
         )?;
         let session = self.session(&inputs).await?;
-        let plan = touched::only(self.output(&session).await?, &replace.column, values)?;
+        let plan = touched::only(self.output(&session).await?, output, values)?;
         let adds = self.write(&session, plan, self.live).await?;
         let gone = touched::live_files(self.live, output, values)?;
         Ok((adds, gone.into_iter().map(|file| file.path).collect()))
@@ -246,10 +245,7 @@ impl Stager<'_> {
                 .create_logical_plan("select * from lake.new.rows")
                 .await
                 .map_err(self.failed())?;
-            let plan = plan::storable(
-                self.node,
-                touched::only(plan, &otherwise.column, &elsewhere)?,
-            )?;
+            let plan = plan::storable(self.node, touched::only(plan, output, &elsewhere)?)?;
             adds.extend(self.write(&session, plan, self.live).await?);
         }
         Ok(self.staged("append new keys, replace", adds, removes))
@@ -290,10 +286,13 @@ impl Stager<'_> {
 
     /// The model's plan with storable types.
     async fn output(&self, session: &SessionContext) -> Result<LogicalPlan> {
-        plan::storable(
-            self.node,
-            plan::plan(session, self.node, sql_of(self.node)).await?,
-        )
+        let mut plan = plan::logical(session, self.node, sql_of(self.node)).await?;
+        if self.planned.shape.one_per_key.is_ok() {
+            plan = copies::set_apart(session, plan)
+                .await
+                .map_err(self.failed())?;
+        }
+        plan::storable(self.node, plan)
     }
 
     fn output_field(&self, column: &str) -> &arrow::datatypes::Field {
@@ -434,7 +433,7 @@ fn values_of(
         let array = arrow::compute::cast(array, output.data_type())
             .map_err(|error| wrong()(error.into()))?;
         for row in 0..array.len() {
-            values.insert(ScalarValue::try_from_array(&array, row).map_err(wrong())?);
+            values.insert(touched::value_at(&array, row).map_err(wrong())?);
         }
     }
     Ok(values)

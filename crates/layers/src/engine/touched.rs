@@ -84,12 +84,12 @@ pub fn live_files(live: &Snapshot, output: &Field, values: &Values) -> Result<Ve
 }
 
 /// The plan's rows of those partitions alone.
-pub fn only(plan: LogicalPlan, column: &str, values: &Values) -> Result<LogicalPlan> {
+pub fn only(plan: LogicalPlan, output: &Field, values: &Values) -> Result<LogicalPlan> {
     let index = plan
         .schema()
         .fields()
         .iter()
-        .position(|field| field.name() == column)
+        .position(|field| field.name() == output.name())
         .expect("the output has its partition column");
     let key = super::lineage::column_at(plan.schema(), index);
     let list: Vec<Expr> = values
@@ -99,7 +99,10 @@ pub fn only(plan: LogicalPlan, column: &str, values: &Values) -> Result<LogicalP
         .collect();
     let mut wanted = key.clone().in_list(list, false);
     if values.iter().any(ScalarValue::is_null) {
-        wanted = wanted.or(key.is_null());
+        wanted = wanted.or(key.clone().is_null());
+        if output.data_type() == &DataType::Utf8 {
+            wanted = wanted.or(key.eq(lit("")));
+        }
     }
     LogicalPlanBuilder::from(plan)
         .filter(wanted)
@@ -147,11 +150,20 @@ fn outputs(
                 .and_then(|values| Ok(arrow::compute::cast(&values, output.data_type())?))
                 .map_err(wrong())?;
             for (index, of_file) in found.iter_mut().enumerate() {
-                of_file.insert(ScalarValue::try_from_array(&values, index).map_err(wrong())?);
+                of_file.insert(value_at(&values, index).map_err(wrong())?);
             }
         }
     }
     Ok(found)
+}
+
+/// The partition value in a row; the empty text is null to Delta.
+pub fn value_at(values: &ArrayRef, row: usize) -> datafusion::error::Result<ScalarValue> {
+    let value = ScalarValue::try_from_array(values, row)?;
+    match value.try_as_str() {
+        Some(Some("")) => ScalarValue::try_from(values.data_type()),
+        _ => Ok(value),
+    }
 }
 
 /// The same rows with every date so many days later.

@@ -498,3 +498,6 @@ pub fn short(table: &str) -> String {
     parts.reverse();
     parts.join(".")
 }
+
+#[cfg(test)]
+mod tests;

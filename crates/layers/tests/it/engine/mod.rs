@@ -1,0 +1,5 @@
+//! The engine over lakes in a temporary folder.
+
+mod builds;
+mod incremental;
+mod support;
