@@ -23,7 +23,7 @@ pub struct Diagnostic {
     /// The file alone, when no line is known.
     pub file: Option<String>,
     /// The place.
-    pub location: Option<SourceLocation>,
+    pub location: Option<Box<SourceLocation>>,
     /// What would mend it, such as the nearest name.
     pub help: Option<String>,
 }
@@ -50,7 +50,7 @@ impl Diagnostic {
     #[must_use]
     pub fn at(mut self, location: SourceLocation) -> Self {
         self.file = Some(location.file.clone());
-        self.location = Some(location);
+        self.location = Some(Box::new(location));
         self
     }
 

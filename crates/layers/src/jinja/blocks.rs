@@ -179,7 +179,7 @@ pub fn module(file: &str, source: &str) -> Result<(Rewritten, Vec<Definition>), 
             }
             None => {}
             Some((start, opener, nested)) if word == opener => {
-                open = Some((start, opener, nested + 1))
+                open = Some((start, opener, nested + 1));
             }
             Some((start, opener, nested)) if word.strip_prefix("end") == Some(opener) => {
                 if nested > 0 {

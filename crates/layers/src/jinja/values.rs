@@ -223,14 +223,12 @@ impl Map {
 
 /// A value as Python's `str()` shows it: `None`, `True`, `['a', 1]`.
 pub fn python_str(value: &Value) -> String {
-    match value.as_str() {
-        Some(text) => text.to_owned(),
-        None => {
-            let mut out = String::new();
-            repr(value, &mut out);
-            out
-        }
+    if let Some(text) = value.as_str() {
+        return text.to_owned();
     }
+    let mut out = String::new();
+    repr(value, &mut out);
+    out
 }
 
 fn repr(value: &Value, out: &mut String) {

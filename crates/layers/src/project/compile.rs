@@ -18,7 +18,7 @@ use crate::{Error, Result};
 pub fn compile(project: &ProjectFile, target: &Target, drafts: Drafts) -> Result<Manifest> {
     let Drafts {
         jinja,
-        mut drafts,
+        nodes: mut drafts,
         warnings,
     } = drafts;
     let disabled = drafts
@@ -482,11 +482,7 @@ fn fingerprint(project: &ProjectFile, node: &Node) -> Result<String> {
         }
         add(&node.config.delimiter.to_string());
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(super::hex(&hash.finalize()))
 }
 
 #[cfg(test)]

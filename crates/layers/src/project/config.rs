@@ -134,7 +134,7 @@ pub fn typed(raw: &Mapping, resource_type: ResourceType) -> Result<Config, Diagn
             "warn_if" => config.warn_if = condition(key, value)?,
             "error_if" => config.error_if = condition(key, value)?,
             "fail_calc" => {
-                config.fail_calc = optional_text(key, value)?.unwrap_or(config.fail_calc)
+                config.fail_calc = optional_text(key, value)?.unwrap_or(config.fail_calc);
             }
             "limit" => {
                 config.limit = match value {

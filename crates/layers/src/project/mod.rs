@@ -110,13 +110,15 @@ fn empty_frame(package: &str) -> Arc<Frame> {
 
 /// The MD5 of a text in hex, by which dbt shortens names.
 pub fn md5(text: &str) -> String {
-    Md5::digest(text)
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    hex(&Md5::digest(text))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// The files below `root/<each folder>` with one of the extensions, as (folder, path below the

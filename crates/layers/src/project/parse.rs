@@ -57,7 +57,7 @@ pub struct Drafts {
     /// The engine with the project's macros.
     pub jinja: Jinja,
     /// The drafts.
-    pub drafts: Vec<Draft>,
+    pub nodes: Vec<Draft>,
     /// Remarks.
     pub warnings: Vec<String>,
 }
@@ -325,7 +325,10 @@ impl Parser<'_> {
             &self.project.model_paths,
             &["sql", "py"],
         )? {
-            if path.ends_with(".py") {
+            if Path::new(&path)
+                .extension()
+                .is_some_and(|extension| extension == "py")
+            {
                 let message = "models in Python are not supported";
                 self.errors.push(
                     Diagnostic::new(message)
@@ -471,19 +474,7 @@ impl Parser<'_> {
         node.path = format!("{short}.sql");
         node.raw_code = format!("{{{{ {macro_name}(**_dbt_generic_test_kwargs) }}}}");
         node.description.clone_from(&call.description);
-        node.test = Some(Test {
-            kind: TestKind::Generic {
-                name: call.name.clone(),
-                namespace: call.namespace.clone(),
-                column: test.column.clone(),
-                arguments: call
-                    .arguments
-                    .iter()
-                    .filter_map(|(key, value)| Some((yaml::scalar(key)?, yaml::to_json(value))))
-                    .collect(),
-            },
-            attached: Some(attached.to_owned()),
-        });
+        node.test = Some(metadata(test, attached));
         match config::typed(&raw, ResourceType::Test) {
             Ok(config) => node.config = config,
             Err(diagnostic) => {
@@ -636,12 +627,28 @@ impl Parser<'_> {
         if self.errors.is_empty() {
             Ok(Drafts {
                 jinja: self.jinja,
-                drafts: self.drafts,
+                nodes: self.drafts,
                 warnings: self.warnings,
             })
         } else {
             Err(Error::many(self.errors))
         }
+    }
+}
+
+/// What the manifest says of a generic test.
+fn metadata(test: &PlacedTest, attached: &str) -> Test {
+    let arguments = test.call.arguments.iter();
+    Test {
+        kind: TestKind::Generic {
+            name: test.call.name.clone(),
+            namespace: test.call.namespace.clone(),
+            column: test.column.clone(),
+            arguments: arguments
+                .filter_map(|(key, value)| Some((yaml::scalar(key)?, yaml::to_json(value))))
+                .collect(),
+        },
+        attached: Some(attached.to_owned()),
     }
 }
 

@@ -78,17 +78,13 @@ impl Criterion {
         if let Some((before, after)) = rest.split_once('+')
             && before.chars().all(|c| c.is_ascii_digit())
         {
-            steps[0] = Some(Steps(
-                depth(before).ok_or_else(|| invalid("has too large a number"))?,
-            ));
+            steps[0] = Some(depth(before).ok_or_else(|| invalid("has too large a number"))?);
             rest = after;
         }
         if let Some((before, after)) = rest.rsplit_once('+')
             && after.chars().all(|c| c.is_ascii_digit())
         {
-            steps[1] = Some(Steps(
-                depth(after).ok_or_else(|| invalid("has too large a number"))?,
-            ));
+            steps[1] = Some(depth(after).ok_or_else(|| invalid("has too large a number"))?);
             rest = before;
         }
         if childrens_parents && steps.iter().any(Option::is_some) {
@@ -213,12 +209,12 @@ impl Criterion {
     }
 }
 
-fn depth(digits: &str) -> Option<Option<usize>> {
+/// The number before or after a `+`; none is all the way. `None` if it is too large.
+fn depth(digits: &str) -> Option<Steps> {
     if digits.is_empty() {
-        Some(None)
-    } else {
-        digits.parse().ok().map(Some)
+        return Some(Steps(None));
     }
+    digits.parse().ok().map(|steps| Steps(Some(steps)))
 }
 
 /// Whether a qualified name fits: the leaf, a prefix of whole parts, or parts and then a glob.
@@ -252,8 +248,8 @@ fn config_fits(node: &Node, keys: &[String], wanted: &str) -> bool {
             text == wanted || (keys == ["severity"] && text.eq_ignore_ascii_case(wanted))
         }
         Value::Bool(truth) => wanted.eq_ignore_ascii_case(if *truth { "true" } else { "false" }),
-        Value::Null => false,
-        other => other.to_string() == wanted,
+        Value::Number(number) => number.to_string() == wanted,
+        _ => false,
     };
     match found {
         Value::Array(items) => items.iter().any(is),

@@ -113,7 +113,8 @@ fn union(
                     "the selection criterion '{text}' matches no enabled node{near}"
                 ));
             }
-            let found = graph.with_tests(manifest, graph.reach(direct, criterion.reach), indirect);
+            let found =
+                graph.with_tests(manifest, &graph.reach(&direct, criterion.reach), indirect);
             both = Some(match both {
                 Some(before) => before.intersection(&found).cloned().collect(),
                 None => found,
@@ -163,19 +164,19 @@ impl<'a> Neighbours<'a> {
         found
     }
 
-    fn reach(&self, direct: BTreeSet<&'a str>, reach: Reach) -> BTreeSet<&'a str> {
+    fn reach(&self, direct: &BTreeSet<&'a str>, reach: Reach) -> BTreeSet<&'a str> {
         match reach {
             Reach::ChildrensParents => {
-                let children = Self::walk(&self.children, &direct, None);
+                let children = Self::walk(&self.children, direct, None);
                 Self::walk(&self.parents, &children, None)
             }
             Reach::Steps { parents, children } => {
                 let mut found = direct.clone();
                 if let Some(steps) = parents {
-                    found.extend(Self::walk(&self.parents, &direct, steps.0));
+                    found.extend(Self::walk(&self.parents, direct, steps.0));
                 }
                 if let Some(steps) = children {
-                    found.extend(Self::walk(&self.children, &direct, steps.0));
+                    found.extend(Self::walk(&self.children, direct, steps.0));
                 }
                 found
             }
@@ -185,7 +186,7 @@ impl<'a> Neighbours<'a> {
     fn with_tests(
         &self,
         manifest: &Manifest,
-        nodes: BTreeSet<&'a str>,
+        nodes: &BTreeSet<&'a str>,
         indirect: Indirect,
     ) -> BTreeSet<String> {
         let mut found: BTreeSet<String> = nodes.iter().map(|node| (*node).to_owned()).collect();
@@ -193,7 +194,7 @@ impl<'a> Neighbours<'a> {
             return found;
         }
         let buildable = match indirect {
-            Indirect::Buildable => Self::walk(&self.parents, &nodes, Some(1)),
+            Indirect::Buildable => Self::walk(&self.parents, nodes, Some(1)),
             _ => nodes.clone(),
         };
         for test in manifest.of_type(ResourceType::Test) {
