@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn the_built_in_configuration_is_sound() {
         let config = Config::default();
-        assert_eq!(config.site.states.len(), 39);
+        assert_eq!(config.site.states.len(), 40);
         assert!(config.rhythm.alpha > 0.0);
     }
 
@@ -226,7 +226,7 @@ mod tests {
             "{error}"
         );
         let error = changed("\"p\": 0.08}", "\"p\": 0.8}");
-        assert!(error.contains("add up to 1.322"), "{error}");
+        assert!(error.contains("add up to 1.32;"), "{error}");
         let error = changed("\"p\": 0.08}", "\"p\": \"often\"}");
         assert!(
             error.contains("is the text \"often\"; write a number"),

@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn bytes_count_with_their_overhead() {
-        let mut window = window(1_000, 100);
+        let mut window = window(990, 100);
         assert!(
             window.try_reserve(TOPIC, 5_000),
             "alone even a large record may go"
@@ -201,7 +201,7 @@ mod tests {
         assert!(window.try_reserve(TOPIC, 400));
         assert!(
             !window.try_reserve(TOPIC, 400),
-            "992 bytes with the overhead, and no room for batches"
+            "each is 496 bytes with its overhead"
         );
     }
 
