@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::diagnostics::{Diagnostic, nearest};
 use crate::engine::{self, BuildOptions};
+use crate::manifest::ResourceType::{Model, Seed, Test};
 use crate::manifest::{Manifest, Node, ResourceType};
 use crate::output::{Format, Printer};
 use crate::project::{self, Options};
@@ -239,7 +240,6 @@ async fn execute(cli: &Cli, printer: &Printer, lists: bool) -> Result<Exit> {
     } else {
         printer.found(&manifest);
     }
-    use ResourceType::{Model, Seed, Test};
     match &cli.command {
         Command::Parse => Ok(Exit::Done),
         Command::Build(run) => build(cli, printer, &manifest, run, &[Model, Seed, Test]).await,
@@ -367,7 +367,6 @@ async fn ls(cli: &Cli, printer: &Printer, manifest: &Manifest, list: &List) -> R
     let mut text = String::new();
     for node in selected.iter().filter_map(|id| manifest.node(id)) {
         let line = match (list.output, &lake) {
-            (Output::Name, _) => name(node),
             (Output::Path, _) => node.original_file_path.clone(),
             (Output::Selector, _) => selector(node),
             (Output::Json, _) => json_line(node, &list.output_keys),
@@ -375,7 +374,7 @@ async fn ls(cli: &Cli, printer: &Printer, manifest: &Manifest, list: &List) -> R
                 let explanation = engine::explain(manifest, lake, node).await?;
                 format!("{}\t{}", name(node), explanation.usually)
             }
-            (Output::Way, _) => name(node),
+            (Output::Name | Output::Way, _) => name(node),
         };
         text.push_str(&line);
         text.push('\n');
@@ -446,9 +445,10 @@ fn compile(printer: &Printer, manifest: &Manifest, pick: &Pick) -> Result<Exit> 
             continue;
         };
         // A generic test's file lies below its YAML file's name, as dbt puts it.
-        let below = match node.original_file_path.ends_with(".sql") {
-            true => PathBuf::from(&node.original_file_path),
-            false => Path::new(&node.original_file_path).join(&node.path),
+        let file = Path::new(&node.original_file_path);
+        let below = match file.extension().and_then(|extension| extension.to_str()) {
+            Some("yml" | "yaml") => file.join(&node.path),
+            _ => file.to_owned(),
         };
         let path = manifest
             .root

@@ -217,10 +217,11 @@ impl Printer {
                 (Status::Warn, _) | (_, Severity::Warn) => ("warn", node.config.warn_if),
                 _ => ("fail", node.config.error_if),
             };
-            text.push_str(&format!(
-                "\n  Got {}, configured to {verb} if {condition}",
-                counted(usize::try_from(failures).unwrap_or(usize::MAX), "result")
-            ));
+            let count = counted(usize::try_from(failures).unwrap_or(usize::MAX), "result");
+            text = format!(
+                "{text}
+  Got {count}, configured to {verb} if {condition}"
+            );
         }
         for more in [&result.message, &result.failing_rows]
             .into_iter()
