@@ -1,0 +1,9 @@
+//! The loader on the real ClickHouse, with real Delta tables in a folder.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bench;
+mod crashes;
+mod refusals;
+mod releases;
+mod together;
