@@ -38,7 +38,7 @@ pub async fn set_apart(session: &SessionContext, plan: LogicalPlan) -> Result<Lo
         .collect()
         .await?;
     if several.iter().all(|batch| batch.num_rows() == 0) {
-        return first_of_one(plan, window.input.as_ref().clone());
+        return first_of_one(plan, &window.input);
     }
     let several = MemTable::try_new(schema, vec![several])?;
     let several =
@@ -61,7 +61,7 @@ pub async fn set_apart(session: &SessionContext, plan: LogicalPlan) -> Result<Lo
             )?
             .build()
     };
-    let once = first_of_one(plan.clone(), with(JoinType::LeftAnti)?)?;
+    let once = first_of_one(plan.clone(), &with(JoinType::LeftAnti)?)?;
     let several = with(JoinType::LeftSemi)?;
     let chosen = replace_window(plan, &|window| {
         Ok(LogicalPlan::Window(Window::try_new(
@@ -73,7 +73,7 @@ pub async fn set_apart(session: &SessionContext, plan: LogicalPlan) -> Result<Lo
 }
 
 /// The plan over rows of which each is the only one of its key: its number is 1.
-fn first_of_one(plan: LogicalPlan, rows: LogicalPlan) -> Result<LogicalPlan> {
+fn first_of_one(plan: LogicalPlan, rows: &LogicalPlan) -> Result<LogicalPlan> {
     replace_window(plan, &|window| {
         let width = window.input.schema().fields().len();
         let number = window.schema.field(width);

@@ -248,17 +248,11 @@ fn explain(session: &SessionContext, node: &Node, sql: &str, error: &DataFusionE
                 .replace("\")", "");
         }
         DataFusionError::Plan(text) if text.contains("Invalid function") => {
-            let mut lines = text.lines();
-            message = lines
-                .next()
-                .unwrap_or_default()
-                .replace('\'', "`")
-                .replace("Invalid function", "no function")
-                .trim_end_matches('.')
-                .to_owned();
-            help = lines
-                .next()
-                .map(|line| line.replace('\'', "`").replace("Did you", "did you"));
+            let mut lines = text.lines().map(|line| line.replace('\'', "`"));
+            let what = lines.next().unwrap_or_default();
+            message = what.replace("Invalid function", "no function");
+            message.truncate(message.trim_end_matches('.').len());
+            help = lines.next().map(|line| line.replace("Did you", "did you"));
         }
         DataFusionError::Plan(text) if text.starts_with("table '") => {
             let name = text.split('\'').nth(1).unwrap_or_default();

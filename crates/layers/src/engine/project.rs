@@ -157,7 +157,7 @@ impl<'a> Project<'a> {
             &|upstream| match self.planned.get(&upstream.unique_id) {
                 Some(Planned::Table(table)) => Ok(relations::planned(&table.schema)),
                 Some(Planned::Seed(seed)) => Ok(relations::planned(&seed.schema())),
-                _ => self.leaf(upstream, &self.tables, node, None),
+                _ => leaf(upstream, &self.tables, node, None),
             },
         )
         .await
@@ -191,33 +191,6 @@ impl<'a> Project<'a> {
             }
         }
         .boxed()
-    }
-
-    /// The relation of a table at the version given, or of some of its files.
-    pub fn leaf(
-        &self,
-        node: &Node,
-        versions: &Versions,
-        reader: &Node,
-        files: Option<Vec<AddFile>>,
-    ) -> Result<Arc<dyn TableProvider>> {
-        let relation = node
-            .relation
-            .as_ref()
-            .expect("sources, models and seeds have a relation");
-        let Some(snapshot) = versions.get(&node.unique_id) else {
-            let mend = match node.resource_type {
-                ResourceType::Source => "start the ingestor, which makes it".to_owned(),
-                _ => format!("build it too: --select +{}", reader.name),
-            };
-            return Err(Error::NoTable {
-                reader: reader.name.clone(),
-                table: format!("{}.{}", relation.schema, relation.identifier),
-                mend,
-            });
-        };
-        let (path, rows) = place(node);
-        relations::table(relation, &path, snapshot, rows, files)
     }
 
     /// The nodes that a node's SQL names, ephemeral ones seen through.
@@ -341,6 +314,32 @@ impl<'a> Project<'a> {
 
 /// Gives the relation of a table.
 pub type Leaf<'b> = &'b (dyn Fn(&Node) -> Result<Arc<dyn TableProvider>> + Send + Sync);
+
+/// The relation of a table at the version given, or of some of its files.
+pub fn leaf(
+    node: &Node,
+    versions: &Versions,
+    reader: &Node,
+    files: Option<Vec<AddFile>>,
+) -> Result<Arc<dyn TableProvider>> {
+    let relation = node
+        .relation
+        .as_ref()
+        .expect("sources, models and seeds have a relation");
+    let Some(snapshot) = versions.get(&node.unique_id) else {
+        let mend = match node.resource_type {
+            ResourceType::Source => "start the ingestor, which makes it".to_owned(),
+            _ => format!("build it too: --select +{}", reader.name),
+        };
+        return Err(Error::NoTable {
+            reader: reader.name.clone(),
+            table: format!("{}.{}", relation.schema, relation.identifier),
+            mend,
+        });
+    };
+    let (path, rows) = place(node);
+    relations::table(relation, &path, snapshot, rows, files)
+}
 
 /// A node's SQL.
 pub fn sql_of(node: &Node) -> &str {

@@ -1,4 +1,4 @@
-//! A table of the lake, or some of its files, as DataFusion reads it.
+//! A table of the lake, or some of its files, as `DataFusion` reads it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ impl LakeScan {
                 .schema
                 .fields()
                 .iter()
-                .map(|field| viewed(field))
+                .map(viewed)
                 .collect::<Vec<_>>(),
         ));
         let partitions: Vec<FieldRef> = snapshot
@@ -107,7 +107,7 @@ impl LakeScan {
         let names = self.partition_names();
         let mut kept: Vec<&AddFile> = self.files.iter().collect();
         for filter in filters.iter().filter(|filter| only_over(filter, &names)) {
-            let rows = partition_rows(&self.partitions, kept.iter().copied())?;
+            let rows = partition_rows(&self.partitions, &kept.iter().copied())?;
             let schema = DFSchema::try_from(rows.schema())?;
             let filter = state.create_physical_expr(filter.clone(), &schema)?;
             let mask = filter.evaluate(&rows)?.into_array(rows.num_rows())?;
@@ -286,7 +286,7 @@ pub fn partition_value(file: &AddFile, field: &Field) -> Result<ScalarValue> {
 /// One row per file with its partition values.
 pub fn partition_rows<'a>(
     partitions: &[FieldRef],
-    files: impl Iterator<Item = &'a AddFile> + Clone,
+    files: &(impl Iterator<Item = &'a AddFile> + Clone),
 ) -> Result<RecordBatch> {
     let count = files.clone().count();
     let schema = Arc::new(Schema::new(

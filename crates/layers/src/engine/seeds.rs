@@ -121,10 +121,10 @@ impl Text {
         }
         let columns = cells.into_iter().map(StringArray::from).collect();
         Ok(Self {
+            content,
             names,
             columns,
             lines,
-            content,
         })
     }
 

@@ -1,4 +1,4 @@
-//! DataFusion as the engine uses it: one runtime with a cap on memory, one session a query.
+//! `DataFusion` as the engine uses it: one runtime with a cap on memory, one session a query.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::{Error, Result};
 
 /// The schema of names without a schema.
 pub const DEFAULT_SCHEMA: &str = "main";
-/// The address under which DataFusion finds the lake's object store.
+/// The address under which `DataFusion` finds the lake's object store.
 const STORE: &str = "goldrecord://lake";
 
 /// What every query of a process shares: functions, optimizer, memory, the lake's store.

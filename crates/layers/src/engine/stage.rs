@@ -13,7 +13,7 @@ use futures::StreamExt;
 use goldrecord_lake::{AddFile, MetadataChange, Proposal, Snapshot, Table, WriteOptions};
 use goldrecord_service::Shutdown;
 
-use super::project::{PlannedTable, Project, Versions, sql_of};
+use super::project::{self, PlannedTable, Project, Versions, sql_of};
 use super::relations::{self, Rows};
 use super::state::{Difference, FINGERPRINT, Upstream};
 use super::touched::{self, Values};
@@ -279,7 +279,7 @@ impl Stager<'_> {
                 .as_ref()
                 .map(|relation| relations::reference(relation).to_string());
             let some = name.and_then(|name| files.get(&name).cloned());
-            self.project.leaf(upstream, self.versions, self.node, some)
+            project::leaf(upstream, self.versions, self.node, some)
         };
         self.project.session(self.node, &leaf).await
     }

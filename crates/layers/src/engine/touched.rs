@@ -136,7 +136,7 @@ fn outputs(
     if files.is_empty() {
         return Ok(found);
     }
-    let rows = partition_rows(&fields, files.iter().copied()).map_err(wrong())?;
+    let rows = partition_rows(&fields, &files.iter().copied()).map_err(wrong())?;
     let schema = DFSchema::try_from(rows.schema()).map_err(wrong())?;
     for expr in exprs {
         let value_of = session

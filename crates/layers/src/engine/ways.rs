@@ -149,14 +149,14 @@ impl Shape {
                 ),
             };
         }
-        let changed: Vec<&Change> = changes
+        let moved: Vec<&Change> = changes
             .iter()
             .filter(|change| change.kind != ChangeKind::None)
             .collect();
-        if changed.is_empty() {
+        if moved.is_empty() {
             return Way::Unchanged;
         }
-        for change in &changed {
+        for change in &moved {
             if let ChangeKind::Unknown(why) = &change.kind {
                 return Way::Full {
                     why: format!(
@@ -166,18 +166,16 @@ impl Shape {
                 };
             }
         }
-        let only_added = changed
-            .iter()
-            .all(|change| change.kind == ChangeKind::Added);
+        let only_added = moved.iter().all(|change| change.kind == ChangeKind::Added);
         if only_added
             && let Ok(row_wise) = &self.row_wise
-            && changed
+            && moved
                 .iter()
                 .all(|change| row_wise.linear.contains(&change.table))
         {
             return Way::Append;
         }
-        match self.replace(&changed) {
+        match self.replace(&moved) {
             Ok(replace) => match &self.one_per_key {
                 Ok(keys) if only_added => Way::AppendNewKeys {
                     keys: keys.clone(),

@@ -61,7 +61,7 @@ async fn a_build_fills_every_table_and_readers_see_it() {
         "a unique name needs no schema"
     );
     assert_eq!(
-        bench.query(r#"select count(*) from bronze.events"#).await,
+        bench.query("select count(*) from bronze.events").await,
         ["4"]
     );
 }

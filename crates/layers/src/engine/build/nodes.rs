@@ -1,0 +1,270 @@
+//! One model or seed of a build: what changed, staged, tested, committed.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use goldrecord_lake::{
+    Fence, MetadataChange, Outcome, Refusal, Snapshot, Table, TableSpec, TxnStep, WriteOptions,
+};
+use serde_json::json;
+
+use super::{Ended, Run, lock};
+use crate::engine::project::{Planned, PlannedTable, Versions, place};
+use crate::engine::seeds::Seed;
+use crate::engine::stage::{Staged, Stager};
+use crate::engine::state::{BUILD, FINGERPRINT, decide};
+use crate::engine::ways::Way;
+use crate::manifest::{Node, ResourceType};
+use crate::reporter::Status;
+use crate::{Error, Result};
+
+impl Run<'_> {
+    /// Run one node with its tests; whether what reads it may run.
+    pub(super) async fn node(&self, unique_id: &str) -> bool {
+        let node = self.get(unique_id);
+        if node.resource_type == ResourceType::Test {
+            return self
+                .test(node, &self.snapshot_of_versions(), None)
+                .await
+                .unwrap_or(false);
+        }
+        let index = self.start(node);
+        let started = Instant::now();
+        let ended = match self.project.planned.get(unique_id) {
+            Some(Planned::Table(table)) => self.table(node, table).await,
+            Some(Planned::Seed(seed)) => self.seed(node, seed).await,
+            _ => self.view(node).await,
+        };
+        match ended {
+            Ok(ended) => {
+                let well = ended.status == Status::Success;
+                self.finish(index, node, started.elapsed(), ended);
+                well
+            }
+            Err(error) => {
+                let (status, message) = match &error {
+                    Error::Interrupted => (Status::Skipped, error.to_string()),
+                    other => (Status::Error, other.to_string()),
+                };
+                self.finish(
+                    index,
+                    node,
+                    started.elapsed(),
+                    Ended {
+                        status,
+                        way: None,
+                        rows: None,
+                        message: Some(message),
+                    },
+                );
+                if matches!(error, Error::Interrupted | Error::Superseded { .. }) {
+                    self.stop_with(error);
+                }
+                false
+            }
+        }
+    }
+
+    pub(super) fn snapshot_of_versions(&self) -> Versions {
+        lock(&self.versions).clone()
+    }
+
+    async fn view(&self, node: &Node) -> Result<Ended> {
+        let versions = self.snapshot_of_versions();
+        Ok(self
+            .tested(node, &versions, "create", None)
+            .await?
+            .unwrap_or(Ended {
+                status: Status::Success,
+                way: Some("create".to_owned()),
+                rows: None,
+                message: None,
+            }))
+    }
+    async fn table(&self, node: &Node, planned: &PlannedTable) -> Result<Ended> {
+        let versions = self.snapshot_of_versions();
+        let upstreams = self.project.upstreams(planned, &versions);
+        let found = versions.get(&node.unique_id);
+        let mut differences = Vec::new();
+        if let Some(live) = found {
+            for upstream in &upstreams {
+                differences.push(upstream.difference(self.project.lake, live).await?);
+            }
+        }
+        let changes: Vec<_> = differences
+            .iter()
+            .map(|difference| difference.change.clone())
+            .collect();
+        let way = decide(
+            found,
+            &planned.fingerprint,
+            &planned.schema,
+            &node.config.partition_by,
+            &planned.shape,
+            &changes,
+            self.options.full_refresh,
+        );
+        if way == Way::Unchanged {
+            return self.unchanged(node, &versions).await;
+        }
+        tracing::debug!(model = node.name, ?way, "building");
+        let (table, live) = self.created(node, found, &planned.schema).await?;
+        let stage = Stager {
+            project: self.project,
+            node,
+            planned,
+            versions: &versions,
+            upstreams: &upstreams,
+            differences: &differences,
+            live: &live,
+            table: &table,
+            shutdown: self.shutdown,
+        };
+        let staged = stage.stage(&way).await?;
+        let txns = upstreams
+            .iter()
+            .map(|upstream| upstream.step(&live))
+            .collect();
+        self.commit(node, &table, live, &versions, staged, txns)
+            .await
+    }
+
+    async fn seed(&self, node: &Node, seed: &Seed) -> Result<Ended> {
+        let versions = self.snapshot_of_versions();
+        let found = versions.get(&node.unique_id);
+        let same =
+            found.and_then(|live| live.properties.get(FINGERPRINT)) == Some(&seed.fingerprint);
+        if same && !self.options.full_refresh {
+            return self.unchanged(node, &versions).await;
+        }
+        let (table, live) = self.created(node, found, &seed.schema()).await?;
+        let mut change = MetadataChange::of(&live);
+        change.schema = seed.schema();
+        change
+            .partition_columns
+            .clone_from(&node.config.partition_by);
+        change
+            .properties
+            .insert(FINGERPRINT.to_owned(), seed.fingerprint.clone());
+        change.description = Some(node.description.clone()).filter(|text| !text.is_empty());
+        let defined = live.planned(&change);
+        let rows = if seed.rows.num_rows() > 0 {
+            vec![seed.rows.clone()]
+        } else {
+            Vec::new()
+        };
+        let adds = table
+            .write(&defined, rows, &WriteOptions::default())
+            .await?;
+        let staged = Staged {
+            way: "insert",
+            adds,
+            removes: live.files.keys().cloned().collect(),
+            metadata: Some(change),
+            defined,
+        };
+        self.commit(node, &table, live, &versions, staged, Vec::new())
+            .await
+    }
+
+    async fn unchanged(&self, node: &Node, versions: &Versions) -> Result<Ended> {
+        Ok(self
+            .tested(node, versions, "unchanged", None)
+            .await?
+            .unwrap_or(Ended {
+                status: Status::Success,
+                way: Some("unchanged".to_owned()),
+                rows: Some(0),
+                message: None,
+            }))
+    }
+
+    /// The table, made without rows where it was not there.
+    async fn created(
+        &self,
+        node: &Node,
+        found: Option<&Snapshot>,
+        schema: &arrow::datatypes::SchemaRef,
+    ) -> Result<(Table, Snapshot)> {
+        let table = self.project.lake.table(&place(node).0);
+        if let Some(live) = found {
+            return Ok((table, live.clone()));
+        }
+        let spec = TableSpec {
+            schema: schema.clone(),
+            partition_columns: node.config.partition_by.clone(),
+            properties: BTreeMap::new(),
+            description: Some(node.description.clone()).filter(|text| !text.is_empty()),
+        };
+        let live = table.create(&spec).await?;
+        Ok((table, live))
+    }
+
+    /// Test what is staged and commit it, or delete it.
+    async fn commit(
+        &self,
+        node: &Node,
+        table: &Table,
+        mut live: Snapshot,
+        versions: &Versions,
+        staged: Staged,
+        txns: Vec<TxnStep>,
+    ) -> Result<Ended> {
+        let blocked = self.tested(node, versions, staged.way, Some(&staged)).await;
+        let blocked = match blocked {
+            Ok(None) if self.is_stopped() => Err(Error::Interrupted),
+            other => other,
+        };
+        if !matches!(blocked, Ok(None)) {
+            self.forget_tests(node);
+            table.discard(&staged.adds).await?;
+            return blocked.map(|ended| ended.expect("only a blocked commit gets here"));
+        }
+        let build = self.build.expect("a build that writes is open").number;
+        let mut proposal = staged.proposal();
+        proposal.txns = txns;
+        proposal.fences = vec![Fence {
+            app_id: BUILD.to_owned(),
+            value: build,
+        }];
+        proposal.info.insert("build".to_owned(), json!(build));
+        match table.commit(&mut live, &proposal).await? {
+            Outcome::Committed { .. } => {}
+            Outcome::Refused(refusal) => {
+                self.forget_tests(node);
+                table.discard(&staged.adds).await?;
+                return Err(refused(node, build, &refusal));
+            }
+        }
+        let rows = staged.rows();
+        lock(&self.versions).insert(node.unique_id.clone(), live);
+        // The tests of this node have read the version that is now committed.
+        let now = self.snapshot_of_versions();
+        for unique_id in self.order.tests.get(&node.unique_id).into_iter().flatten() {
+            let mut passed = lock(&self.passed);
+            if let Some(read) = passed.get_mut(unique_id) {
+                *read = self.read_by(self.get(unique_id), &now);
+            }
+        }
+        Ok(Ended {
+            status: Status::Success,
+            way: Some(staged.way.to_owned()),
+            rows: Some(rows),
+            message: None,
+        })
+    }
+}
+
+fn refused(node: &Node, build: i64, refusal: &Refusal) -> Error {
+    match refusal {
+        Refusal::Fenced { app_id, found, .. } if app_id == BUILD => Error::Superseded {
+            ours: build,
+            found: *found,
+            table: node.display_name(),
+        },
+        other => Error::Refused {
+            table: node.display_name(),
+            why: other.to_string(),
+        },
+    }
+}
