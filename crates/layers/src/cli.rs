@@ -296,9 +296,10 @@ fn picked(
         .for_each(|warning| printer.warning(warning));
     if !kinds.is_empty() {
         selected.nodes.retain(|id| {
-            manifest
-                .node(id)
-                .is_some_and(|node| kinds.contains(&node.resource_type))
+            manifest.node(id).is_some_and(|node| {
+                kinds.contains(&node.resource_type)
+                    && (node.is_built() || node.resource_type == Test)
+            })
         });
     }
     Ok(selected.nodes)
@@ -452,7 +453,8 @@ fn compile(printer: &Printer, manifest: &Manifest, pick: &Pick) -> Result<Exit> 
         };
         let path = manifest
             .root
-            .join("target/compiled")
+            .join(&manifest.target_path)
+            .join("compiled")
             .join(&manifest.project)
             .join(below);
         if let Some(folder) = path.parent() {
@@ -465,7 +467,10 @@ fn compile(printer: &Printer, manifest: &Manifest, pick: &Pick) -> Result<Exit> 
         }
     }
     print_out(&text)?;
-    printer.info(&format!("Compiled {written} nodes to target/compiled"));
+    printer.info(&format!(
+        "Compiled {written} nodes to {}/compiled",
+        manifest.target_path
+    ));
     Ok(Exit::Done)
 }
 

@@ -21,6 +21,8 @@ pub struct Manifest {
     pub project: String,
     /// The folder that holds `dbt_project.yml`.
     pub root: PathBuf,
+    /// Where compiled SQL goes, below the root.
+    pub target_path: String,
     /// The profile's target that is in use.
     pub target: String,
     /// Whether that target is the profile's own default, so that its builds may be published.
@@ -592,6 +594,7 @@ pub(crate) mod tests {
         Manifest {
             project: "p".to_owned(),
             root: PathBuf::new(),
+            target_path: "target".to_owned(),
             target: "prod".to_owned(),
             is_default_target: true,
             schema: "main".to_owned(),

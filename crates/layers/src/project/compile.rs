@@ -58,6 +58,7 @@ pub fn compile(project: &ProjectFile, target: &Target, drafts: Drafts) -> Result
     Ok(Manifest {
         project: project.name.clone(),
         root: project.root.clone(),
+        target_path: project.target_path.clone(),
         target: target.name.clone(),
         is_default_target: target.is_default,
         schema: target.schema.clone(),
