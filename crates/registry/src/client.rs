@@ -118,12 +118,12 @@ impl Client {
     pub async fn latest(&self, subject: &str) -> Result<SubjectVersion> {
         let path = ["subjects", subject, "versions", "latest"];
         let what = format!("subject {subject}");
-        let found: wire::Version = self.inner.call(Method::GET, &path, NO_BODY, &what).await?;
+        let found: wire::InSubject = self.inner.call(Method::GET, &path, NO_BODY, &what).await?;
         let url = self.inner.url_of(&path);
         let schema = readable(
             found.id,
             found.schema,
-            found.schema_type,
+            found.schema_type.as_deref(),
             found.references,
             &what,
             url.as_str(),
@@ -259,7 +259,7 @@ impl Inner {
         readable(
             id,
             found.schema,
-            found.schema_type,
+            found.schema_type.as_deref(),
             found.references,
             &what,
             url.as_str(),
@@ -395,7 +395,7 @@ fn beginning(text: &str) -> &str {
 fn readable(
     id: u32,
     text: String,
-    schema_type: Option<String>,
+    schema_type: Option<&str>,
     references: Option<Vec<wire::Reference>>,
     what: &str,
     url: &str,
@@ -409,7 +409,7 @@ fn readable(
             names: names.join(", "),
         });
     }
-    let schema_type = match schema_type.as_deref() {
+    let schema_type = match schema_type {
         None | Some("AVRO") => SchemaType::Avro,
         Some("JSON") => SchemaType::Json,
         Some(other) => {
@@ -478,7 +478,7 @@ mod tests {
         let error = readable(
             7,
             "{}".into(),
-            Some("PROTOBUF".into()),
+            Some("PROTOBUF"),
             None,
             "schema id 7",
             "http://r",

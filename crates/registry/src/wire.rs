@@ -43,7 +43,7 @@ pub(crate) struct SchemaById {
 /// One version of a subject.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Version {
+pub(crate) struct InSubject {
     pub subject: String,
     pub id: u32,
     pub version: u32,

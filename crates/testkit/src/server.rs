@@ -14,7 +14,7 @@ use crate::servers::Kind;
 use crate::{Error, Result};
 
 /// How long a server may take to be ready. A loaded two-core machine takes its time.
-pub(crate) const START_PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const START_PATIENCE: Duration = Duration::from_mins(2);
 /// How long a server may take to stop before it is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -124,7 +124,7 @@ impl Server {
                 Err(Error::NotReady { tail, .. })
                     if tries < TRIES && tail.contains("Address already in use") =>
                 {
-                    tries += 1
+                    tries += 1;
                 }
                 Err(error) => return Err(error),
             }

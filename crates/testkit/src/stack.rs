@@ -115,7 +115,9 @@ impl Stack {
                 .iter()
                 .map(|kind| scope.spawn(|| self.start(*kind, port(kind))))
                 .collect();
-            let finished = starting.into_iter().map(|thread| thread.join());
+            let finished = starting
+                .into_iter()
+                .map(std::thread::ScopedJoinHandle::join);
             finished
                 .map(|started| started.expect("starting a server returns its errors"))
                 .collect()

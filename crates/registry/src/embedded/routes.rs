@@ -49,7 +49,25 @@ pub(super) fn router() -> Router {
         .with_state(Shared(Arc::new(Mutex::new(Store::new()))))
 }
 
-type Answer = Result<Response, Response>;
+type Answer = Result<Response, Problem>;
+
+/// An answer that is not a success.
+struct Problem {
+    status: u16,
+    error_code: u32,
+    message: String,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).expect("the API's statuses are HTTP's");
+        let body = wire::Failure {
+            error_code: self.error_code,
+            message: self.message,
+        };
+        respond(status, &body)
+    }
+}
 
 async fn subjects(State(shared): State<Shared>) -> Response {
     json(&shared.store().subjects())
@@ -176,7 +194,7 @@ async fn check(
     }))
 }
 
-fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Response> {
+fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|e| {
         problem(
             422,
@@ -186,7 +204,7 @@ fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Response> {
     })
 }
 
-fn offered(body: &[u8]) -> Result<(SchemaType, String), Response> {
+fn offered(body: &[u8]) -> Result<(SchemaType, String), Problem> {
     let offer: wire::Offer = parsed(body)?;
     let invalid = |message: &str| problem(422, code::INVALID_SCHEMA, message);
     if !offer.references.is_empty() {
@@ -206,13 +224,13 @@ fn offered(body: &[u8]) -> Result<(SchemaType, String), Response> {
     Ok((schema_type, offer.schema))
 }
 
-fn offered_level(body: &[u8]) -> Result<Compatibility, Response> {
+fn offered_level(body: &[u8]) -> Result<Compatibility, Problem> {
     let offer: wire::SetCompatibility = parsed(body)?;
     let level = offer.compatibility.parse::<Compatibility>();
     level.map_err(|e| problem(422, code::INVALID_COMPATIBILITY, &e.to_string()))
 }
 
-fn which(version: &str) -> Result<Which, Response> {
+fn which(version: &str) -> Result<Which, Problem> {
     match version {
         "latest" => Ok(Which::Latest),
         number => number.parse().map(Which::Number).map_err(|_| {
@@ -223,8 +241,8 @@ fn which(version: &str) -> Result<Which, Response> {
     }
 }
 
-fn described(subject: &str, (version, schema): Found) -> wire::Version {
-    wire::Version {
+fn described(subject: &str, (version, schema): Found) -> wire::InSubject {
+    wire::InSubject {
         subject: subject.to_owned(),
         id: schema.id,
         version,
@@ -250,7 +268,7 @@ fn set_answer(level: Compatibility) -> Response {
     })
 }
 
-fn refuse(refusal: Refusal) -> Response {
+fn refuse(refusal: Refusal) -> Problem {
     match refusal {
         Refusal::NoSubject(subject) => problem(
             404,
@@ -296,15 +314,12 @@ fn json<T: Serialize>(body: &T) -> Response {
     respond(StatusCode::OK, body)
 }
 
-fn problem(status: u16, error_code: u32, message: &str) -> Response {
-    let status = StatusCode::from_u16(status).expect("the API's statuses are HTTP's");
-    respond(
+fn problem(status: u16, error_code: u32, message: &str) -> Problem {
+    Problem {
         status,
-        &wire::Failure {
-            error_code,
-            message: message.to_owned(),
-        },
-    )
+        error_code,
+        message: message.to_owned(),
+    }
 }
 
 fn respond<T: Serialize>(status: StatusCode, body: &T) -> Response {

@@ -58,120 +58,117 @@ async fn one_schema_has_one_id_in_all_subjects() {
     assert_eq!(one, other);
 }
 
+/// Asks, and compares the status and a part of the body.
+async fn answers(registry: &Embedded, cases: &[(&str, &str, u16, &str)]) {
+    for (request, body, status, part) in cases {
+        let (method, path) = request.split_once(' ').expect("a method and a path");
+        let method = method.parse().expect("a method");
+        let answer = raw(method, format!("{}{path}", registry.url()), body).await;
+        assert!(
+            answer.0 == *status && answer.1.contains(part),
+            "{request}: {answer:?}"
+        );
+    }
+}
+
 #[tokio::test]
-async fn its_answers_have_the_codes_and_shapes_of_the_api() {
-    use reqwest::Method;
+async fn its_answers_to_reading_have_the_codes_and_shapes_of_the_api() {
     let (registry, client) = registry().await;
     client
         .register("s", SchemaType::Avro, A)
         .await
         .expect("new");
-    let offer = serde_json::json!({ "schema": A }).to_string();
+    answers(
+        &registry,
+        &[
+            ("GET /schemas/types", "", 200, r#"["AVRO","JSON"]"#),
+            ("GET /schemas/ids/9", "", 404, r#""error_code":40403"#),
+            ("GET /schemas/ids/x", "", 404, r#""error_code":40403"#),
+            (
+                "GET /subjects/none/versions",
+                "",
+                404,
+                r#""error_code":40401"#,
+            ),
+            (
+                "GET /subjects/s/versions/9",
+                "",
+                404,
+                r#""error_code":40402"#,
+            ),
+            (
+                "GET /subjects/s/versions/x",
+                "",
+                422,
+                r#""error_code":42202"#,
+            ),
+            (
+                "GET /subjects/s/versions/latest",
+                "",
+                200,
+                r#""subject":"s","id":1,"version":1"#,
+            ),
+            (
+                "GET /config",
+                "",
+                200,
+                r#"{"compatibilityLevel":"BACKWARD"}"#,
+            ),
+            ("GET /config/s", "", 404, r#""error_code":40408"#),
+            ("GET /config/s?defaultToGlobal=true", "", 200, "BACKWARD"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn its_answers_to_writing_have_the_codes_and_shapes_of_the_api() {
+    let (registry, client) = registry().await;
+    client
+        .register("s", SchemaType::Avro, A)
+        .await
+        .expect("new");
+    let known = serde_json::json!({ "schema": A }).to_string();
     let other = serde_json::json!({ "schema": B }).to_string();
     let proto = serde_json::json!({ "schema": "x", "schemaType": "PROTOBUF" }).to_string();
-    let cases: [(Method, &str, &str, u16, &str); 16] = [
-        (Method::GET, "/schemas/types", "", 200, r#"["AVRO","JSON"]"#),
-        (
-            Method::GET,
-            "/schemas/ids/9",
-            "",
-            404,
-            r#""error_code":40403"#,
-        ),
-        (
-            Method::GET,
-            "/schemas/ids/x",
-            "",
-            404,
-            r#""error_code":40403"#,
-        ),
-        (
-            Method::GET,
-            "/subjects/none/versions",
-            "",
-            404,
-            r#""error_code":40401"#,
-        ),
-        (
-            Method::GET,
-            "/subjects/s/versions/9",
-            "",
-            404,
-            r#""error_code":40402"#,
-        ),
-        (
-            Method::GET,
-            "/subjects/s/versions/x",
-            "",
-            422,
-            r#""error_code":42202"#,
-        ),
-        (
-            Method::GET,
-            "/subjects/s/versions/latest",
-            "",
-            200,
-            r#""subject":"s","id":1,"version":1"#,
-        ),
-        (Method::POST, "/subjects/s", &offer, 200, r#""version":1"#),
-        (
-            Method::POST,
-            "/subjects/s",
-            &other,
-            404,
-            r#""error_code":40403"#,
-        ),
-        (
-            Method::POST,
-            "/subjects/s/versions",
-            &other,
-            409,
-            r#""error_code":409"#,
-        ),
-        (
-            Method::POST,
-            "/subjects/s/versions",
-            &proto,
-            422,
-            r#""error_code":42201"#,
-        ),
-        (
-            Method::POST,
-            "/subjects/s/versions",
-            "{",
-            422,
-            r#""error_code":42200"#,
-        ),
-        (
-            Method::GET,
-            "/config",
-            "",
-            200,
-            r#"{"compatibilityLevel":"BACKWARD"}"#,
-        ),
-        (Method::GET, "/config/s", "", 404, r#""error_code":40408"#),
-        (
-            Method::PUT,
-            "/config/s",
-            r#"{"compatibility":"SIDEWARD"}"#,
-            422,
-            r#""error_code":42203"#,
-        ),
-        (
-            Method::POST,
-            "/compatibility/subjects/s/versions/latest?verbose=true",
-            &other,
-            200,
-            r#""messages":["#,
-        ),
-    ];
-    for (method, path, body, status, part) in cases {
-        let answer = raw(method.clone(), format!("{}{path}", registry.url()), body).await;
-        assert!(
-            answer.0 == status && answer.1.contains(part),
-            "{method} {path}: {answer:?}"
-        );
-    }
+    answers(
+        &registry,
+        &[
+            ("POST /subjects/s", &known, 200, r#""version":1"#),
+            ("POST /subjects/s", &other, 404, r#""error_code":40403"#),
+            (
+                "POST /subjects/s/versions",
+                &other,
+                409,
+                r#""error_code":409"#,
+            ),
+            (
+                "POST /subjects/s/versions",
+                &proto,
+                422,
+                r#""error_code":42201"#,
+            ),
+            (
+                "POST /subjects/s/versions",
+                "{",
+                422,
+                r#""error_code":42200"#,
+            ),
+            (
+                "PUT /config/s",
+                r#"{"compatibility":"SIDEWARD"}"#,
+                422,
+                r#""error_code":42203"#,
+            ),
+            (
+                "POST /compatibility/subjects/s/versions/latest?verbose=true",
+                &other,
+                200,
+                r#""messages":["#,
+            ),
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]
