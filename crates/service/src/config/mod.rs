@@ -225,6 +225,7 @@ impl Default for Layers {
     fn default() -> Self {
         Self {
             project: "warehouse".into(),
+            target: "prod".into(),
             threads: 0,
             memory: Bytes(2 << 30),
         }
