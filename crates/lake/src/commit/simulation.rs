@@ -72,7 +72,7 @@ impl Disk {
     fn replay(&self, until: i64) -> Snapshot {
         let mut snapshot =
             Snapshot::begin(TABLE, 0, &self.log[&0]).expect("the first commit is whole");
-        for (version, actions) in self.log.range(1..=until) {
+        for (version, actions) in self.log.range(1..until + 1) {
             snapshot
                 .advance(TABLE, *version, actions)
                 .expect("commits are whole");
