@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use goldrecord_service::config::{OnOutOfRange, Start};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
 
 use super::*;
 use crate::protocol::{Choice, Found, Offered, Opening, open};

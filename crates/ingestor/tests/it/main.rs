@@ -1,0 +1,9 @@
+//! The ingestor from Kafka to bronze, in process: librdkafka's mock broker, the embedded registry, a local folder.
+
+mod bad_records;
+mod exactly_once;
+mod formats;
+mod limits;
+mod refusals;
+mod servers;
+mod world;
