@@ -1,2 +1,156 @@
-//! placeholder
-fn main() {}
+//! `goldrecord`: the operator's command.
+
+mod demo;
+mod error;
+mod output;
+mod rows;
+mod sql;
+mod status;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use goldrecord_lake::Lake;
+use goldrecord_service::{Config, Shutdown, logs};
+
+use error::{Error, Result};
+use output::Format;
+
+/// The data platform of a music service: from play to chart, exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "goldrecord", version, max_term_width = 100)]
+struct Cli {
+    /// The configuration file [default: /etc/goldrecord/goldrecord.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The whole way in one command: simulate listeners, take their events through Kafka to bronze,
+    /// build silver and gold, verify every number, and write a report
+    Demo(demo::Options),
+    /// Query bronze, silver and gold; without a query, open a shell
+    Sql {
+        /// The query, such as "select * from gold.listening_hourly limit 5"
+        query: Option<String>,
+        /// How rows are written
+        #[arg(long, value_enum, default_value_t)]
+        output: Format,
+        #[command(flatten)]
+        lake: LakeArgs,
+    },
+    /// Show every topic's lag and every table's rows, version, freshness and size
+    Status {
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        lake: LakeArgs,
+    },
+    /// Prove that no event was lost or doubled, and that silver and gold equal the ledger
+    Verify {
+        /// The ledger that goldrecord-eventsim wrote [default: the demo's, with --dir]
+        #[arg(long, value_name = "FILE")]
+        ledger: Option<PathBuf>,
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        lake: LakeArgs,
+    },
+}
+
+/// Which lake is meant: the configuration's, or a demo's.
+#[derive(Debug, Args)]
+struct LakeArgs {
+    /// The folder of a demo, instead of the configuration's lake
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logs::init(logs::Format::Text, "warn");
+    match run(cli).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("goldrecord: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        Command::Demo(options) => {
+            let config = cli
+                .config
+                .as_deref()
+                .map(|file| Config::load(Some(file)))
+                .transpose()?;
+            demo::run(&options, config, &Shutdown::on_signals()?).await
+        }
+        Command::Sql {
+            query,
+            output,
+            lake,
+        } => {
+            let (lake, config) = lake.open(cli.config)?;
+            sql::run(&lake, &config.layers.target, query.as_deref(), output).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Status { json, lake } => {
+            let (lake, config) = lake.open(cli.config)?;
+            let status = status::ask(&lake, &config).await?;
+            print(json, &status, || status.text());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Verify {
+            ledger,
+            json,
+            lake: args,
+        } => {
+            let ledger = ledger.or_else(|| args.dir.as_deref().and_then(demo::Place::ledger_of));
+            let (lake, config) = args.open(cli.config)?;
+            let verdict = verify::run(&lake, &config.layers.target, ledger.as_deref()).await?;
+            print(json, &verdict, || verdict.table().to_string());
+            Ok(if verdict.holds() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
+        }
+    }
+}
+
+impl LakeArgs {
+    /// The lake, and the configuration that goes with it.
+    fn open(&self, config: Option<PathBuf>) -> Result<(Lake, Config)> {
+        let file = self
+            .dir
+            .as_deref()
+            .map(demo::Place::config_of)
+            .transpose()?
+            .or(config);
+        let config = Config::load(file.as_deref())?;
+        Ok((Lake::open(&config.lake.url)?, config))
+    }
+}
+
+/// To standard output, for machines or for people.
+fn print<T: serde::Serialize>(json: bool, value: &T, text: impl Fn() -> String) {
+    if json {
+        println!(
+            "{}",
+            serde_json::to_string_pretty(value).expect("plain data always serialises")
+        );
+    } else {
+        println!("{}", text());
+    }
+}

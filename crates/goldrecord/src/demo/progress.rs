@@ -1,0 +1,178 @@
+//! Progress for people: a bar for each stage with its rate and what is left; one line each when the
+//! output is no terminal.
+
+use std::io::IsTerminal;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use goldrecord_layers::Reporter;
+use goldrecord_layers::manifest::ResourceType;
+use goldrecord_layers::reporter::{Event, Status};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::output::thousands;
+
+/// The bars of a run.
+#[derive(Debug)]
+pub struct Progress {
+    bars: MultiProgress,
+    terminal: bool,
+}
+
+/// One stage's bar.
+#[derive(Debug)]
+pub struct Stage {
+    name: String,
+    unit: &'static str,
+    bar: ProgressBar,
+    started: Instant,
+    terminal: bool,
+}
+
+impl Progress {
+    /// Bars on stderr, or plain lines where it is no terminal.
+    pub fn new() -> Self {
+        Self {
+            bars: MultiProgress::new(),
+            terminal: std::io::stderr().is_terminal(),
+        }
+    }
+
+    /// A line that stays.
+    pub fn say(&self, line: &str) {
+        if self.terminal {
+            // A terminal that is gone takes the line with it; the run goes on.
+            let _ = self.bars.println(line);
+        } else {
+            eprintln!("{line}");
+        }
+    }
+
+    /// Begin a stage of `total` things (0: not known).
+    pub fn stage(&self, name: &str, unit: &'static str, total: u64) -> Stage {
+        let bar = self.bars.add(if total > 0 {
+            ProgressBar::new(total)
+        } else {
+            ProgressBar::new_spinner()
+        });
+        let template = if total > 0 {
+            "  {prefix:<22} {bar:28.cyan/dim} {human_pos:>11}/{human_len:<11} {per_sec:>16} {eta:>4} left {wide_msg:.dim}"
+        } else {
+            "  {prefix:<22} {spinner} {human_pos:>11} {per_sec:>16} {wide_msg:.dim}"
+        };
+        bar.set_style(
+            ProgressStyle::with_template(template)
+                .expect("the template is a constant that parses")
+                .progress_chars("━━╌"),
+        );
+        bar.set_prefix(name.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Stage {
+            name: name.to_owned(),
+            unit,
+            bar,
+            started: Instant::now(),
+            terminal: self.terminal,
+        }
+    }
+}
+
+impl Stage {
+    /// So many things are done now.
+    pub fn set(&self, done: u64) {
+        self.bar.set_position(done);
+    }
+
+    /// What is being worked on.
+    pub fn message(&self, text: &str) {
+        self.bar.set_message(text.to_owned());
+    }
+
+    /// The stage ended with `done` things done: its line stays, with the rate.
+    pub fn finish(self, done: u64) {
+        let elapsed = self.started.elapsed();
+        let line = summary(&self.name, done, self.unit, elapsed);
+        if self.terminal {
+            self.bar.set_style(
+                ProgressStyle::with_template("  {msg}")
+                    .expect("the template is a constant that parses"),
+            );
+            self.bar.finish_with_message(line);
+        } else {
+            self.bar.finish_and_clear();
+            eprintln!("  {line}");
+        }
+    }
+}
+
+fn summary(name: &str, done: u64, unit: &str, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64();
+    let rate = if done > 1 && seconds > 0.05 {
+        format!("{:>12}/s", thousands((done as f64 / seconds) as u64))
+    } else {
+        String::new()
+    };
+    format!(
+        "✓ {name:<22} {:>11} {unit:<8} in {seconds:>6.1} s {rate}",
+        thousands(done)
+    )
+}
+
+/// Shows a build on a stage's bar, and says at once what failed.
+pub struct BuildProgress<'a> {
+    progress: &'a Progress,
+    stage: &'a Stage,
+    done: Mutex<u64>,
+}
+
+impl<'a> BuildProgress<'a> {
+    /// Show a build on `stage`.
+    pub fn new(progress: &'a Progress, stage: &'a Stage) -> Self {
+        Self {
+            progress,
+            stage,
+            done: Mutex::new(0),
+        }
+    }
+}
+
+impl Reporter for BuildProgress<'_> {
+    fn event(&self, event: &Event<'_>) {
+        match event {
+            Event::Started { nodes, .. } => self.stage.bar.set_length(*nodes as u64),
+            Event::NodeStarted { node, .. } => {
+                if node.resource_type != ResourceType::Test {
+                    self.stage.message(&node.name);
+                }
+            }
+            Event::NodeFinished { node, result, .. } => {
+                let mut done = self
+                    .done
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                *done += 1;
+                self.stage.set(*done);
+                if matches!(result.status, Status::Fail | Status::Error | Status::Warn) {
+                    let what = result.message.as_deref().unwrap_or("failed");
+                    self.progress.say(&format!("✗ {}: {what}", node.name));
+                    if let Some(rows) = &result.failing_rows {
+                        self.progress.say(rows);
+                    }
+                }
+            }
+            Event::Note { text } => self.progress.say(&format!("  {text}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_is_summed_up_with_its_rate() {
+        let line = summary("simulate", 1_000_000, "events", Duration::from_secs(2));
+        assert!(line.contains("1,000,000 events"), "{line}");
+        assert!(line.contains("500,000/s"), "{line}");
+    }
+}

@@ -1,0 +1,214 @@
+//! The broker and the registry that a demo's events go through: embedded, or the configuration's.
+
+use std::time::{Duration, Instant};
+
+use goldrecord_contract::Topic;
+use goldrecord_registry::embedded::Embedded;
+use goldrecord_service::Config;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::RDKafkaErrorCode;
+
+use super::place::Place;
+use crate::{Error, Result};
+
+/// Partitions of each topic.
+const PARTITIONS: i32 = 4;
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What a demo runs against. The embedded servers live as long as this does.
+pub struct Servers {
+    /// Where everything is.
+    pub config: Config,
+    embedded: Option<(MockCluster<'static, DefaultProducerContext>, Embedded)>,
+}
+
+impl Servers {
+    /// librdkafka's mock broker and a registry in this process, and a folder as the lake. The broker
+    /// forgets everything with the process.
+    pub async fn embedded(place: &Place) -> Result<Self> {
+        let broker = MockCluster::new(1).map_err(|error| Error::Kafka {
+            servers: "the embedded broker".into(),
+            why: error.to_string(),
+        })?;
+        for topic in Topic::ALL {
+            broker
+                .create_topic(topic.name(), PARTITIONS, 1)
+                .map_err(|error| Error::Kafka {
+                    servers: "the embedded broker".into(),
+                    why: format!("topic {} cannot be made: {error}", topic.name()),
+                })?;
+        }
+        let registry = Embedded::start(None).await?;
+        let mut config = Config::default();
+        config.kafka.bootstrap_servers = broker.bootstrap_servers();
+        config.registry.url = registry.url();
+        config.lake.url = place.lake_url();
+        Ok(Self {
+            config,
+            embedded: Some((broker, registry)),
+        })
+    }
+
+    /// The servers that the configuration names. Topics that are missing are made.
+    pub async fn real(config: Config) -> Result<Self> {
+        make_topics(&config.kafka.bootstrap_servers).await?;
+        Ok(Self {
+            config,
+            embedded: None,
+        })
+    }
+
+    /// Whether the broker forgets its records when the process ends.
+    pub fn is_embedded(&self) -> bool {
+        self.embedded.is_some()
+    }
+
+    /// Stop what is embedded; real servers stay as they are.
+    pub async fn stop(self) {
+        if let Some((broker, registry)) = self.embedded {
+            registry.stop().await;
+            drop(broker);
+        }
+    }
+}
+
+/// Make the topics that are not there yet.
+async fn make_topics(servers: &str) -> Result<()> {
+    let failed = |why: String| Error::Kafka {
+        servers: servers.to_owned(),
+        why,
+    };
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", servers)
+        .create()
+        .map_err(|error| failed(error.to_string()))?;
+    let topics: Vec<NewTopic<'_>> = Topic::ALL
+        .iter()
+        .map(|topic| NewTopic::new(topic.name(), PARTITIONS, TopicReplication::Fixed(1)))
+        .collect();
+    let options = AdminOptions::new()
+        .operation_timeout(Some(PATIENCE))
+        .request_timeout(Some(PATIENCE));
+    let results = admin
+        .create_topics(&topics, &options)
+        .await
+        .map_err(|error| {
+            failed(format!(
+                "{error}; is the broker running and [kafka] bootstrap_servers right?"
+            ))
+        })?;
+    for result in results {
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => {
+                return Err(failed(format!("topic {topic} cannot be made: {code}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Remove the topics and make them anew, so that they are empty.
+pub async fn empty_topics(servers: &str) -> Result<()> {
+    let failed = |why: String| Error::Kafka {
+        servers: servers.to_owned(),
+        why,
+    };
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", servers)
+        .create()
+        .map_err(|error| failed(error.to_string()))?;
+    let names: Vec<&str> = Topic::ALL.iter().map(|topic| topic.name()).collect();
+    let options = AdminOptions::new()
+        .operation_timeout(Some(PATIENCE))
+        .request_timeout(Some(PATIENCE));
+    let results = admin
+        .delete_topics(&names, &options)
+        .await
+        .map_err(|error| {
+            failed(format!(
+                "{error}; is the broker running and [kafka] bootstrap_servers right?"
+            ))
+        })?;
+    for result in results {
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
+            Err((topic, code)) => {
+                return Err(failed(format!("topic {topic} cannot be removed: {code}")));
+            }
+        }
+    }
+    wait_until_gone(servers).await?;
+    make_topics(servers).await
+}
+
+/// Until the brokers no longer know the topics: they answer a removal before it is done.
+async fn wait_until_gone(servers: &str) -> Result<()> {
+    let servers = servers.to_owned();
+    let waited = tokio::task::spawn_blocking(move || {
+        let failed = |why: String| Error::Kafka {
+            servers: servers.clone(),
+            why,
+        };
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &servers)
+            .set("allow.auto.create.topics", "false")
+            .create()
+            .map_err(|error| failed(error.to_string()))?;
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            // Every question is a round trip to the broker, which paces the loop.
+            let metadata = consumer
+                .fetch_metadata(None, PATIENCE)
+                .map_err(|error| failed(error.to_string()))?;
+            let known = metadata
+                .topics()
+                .iter()
+                .map(rdkafka::metadata::MetadataTopic::name);
+            let mut left = known.filter(|name| Topic::from_name(name).is_some());
+            match left.next() {
+                None => return Ok(()),
+                Some(topic) if Instant::now() > patience => {
+                    return Err(failed(format!(
+                        "topic {topic} is still there {} s after it was removed",
+                        PATIENCE.as_secs()
+                    )));
+                }
+                Some(_) => {}
+            }
+        }
+    });
+    waited
+        .await
+        .map_err(|error| Error::Refused(error.to_string()))?
+}
+
+/// How many records the topics hold, by the brokers' own account.
+pub async fn records(servers: &str) -> Result<u64> {
+    let servers = servers.to_owned();
+    let counted = tokio::task::spawn_blocking(move || {
+        let failed = |error: rdkafka::error::KafkaError| Error::Kafka {
+            servers: servers.clone(),
+            why: error.to_string(),
+        };
+        let consumer: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", &servers).create().map_err(failed)?;
+        let mut records = 0;
+        for topic in Topic::ALL {
+            let metadata = consumer.fetch_metadata(Some(topic.name()), PATIENCE).map_err(failed)?;
+            for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+                let (low, high) = consumer
+                    .fetch_watermarks(topic.name(), partition.id(), PATIENCE)
+                    .map_err(failed)?;
+                records += (high - low).max(0) as u64;
+            }
+        }
+        Ok(records)
+    });
+    counted.await.map_err(|error| Error::Refused(error.to_string()))?
+}

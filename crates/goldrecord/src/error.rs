@@ -1,0 +1,96 @@
+//! What an operator's command can run into.
+
+use std::path::PathBuf;
+
+use arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+
+/// Why a command failed. Every variant names the thing, the place and what mends it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration, its credentials or the signal handlers.
+    #[error(transparent)]
+    Service(#[from] goldrecord_service::Error),
+    /// The lake cannot be read or written.
+    #[error(transparent)]
+    Lake(#[from] goldrecord_lake::Error),
+    /// A project does not load or a build failed.
+    #[error(transparent)]
+    Layers(#[from] goldrecord_layers::Error),
+    /// Events could not be made, read or sent.
+    #[error(transparent)]
+    Eventsim(#[from] goldrecord_eventsim::Error),
+    /// Events could not be taken from Kafka to bronze.
+    #[error(transparent)]
+    Ingestor(#[from] goldrecord_ingestor::Error),
+    /// The registry, real or embedded.
+    #[error(transparent)]
+    Registry(#[from] goldrecord_registry::Error),
+    /// Gold could not be loaded into ClickHouse.
+    #[error(transparent)]
+    Loader(#[from] goldrecord_loader::Error),
+    /// A query that does not plan or run.
+    #[error("{0}")]
+    Query(String),
+    /// Rows could not be turned into text.
+    #[error("the result cannot be written as text: {0}")]
+    Render(ArrowError),
+    /// Standard output or an output file.
+    #[error("the output cannot be written: {0}")]
+    Output(std::io::Error),
+    /// A file or folder of the demo.
+    #[error("{path}: {source}", path = .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file of the demo that holds something else than it should.
+    #[error("{path} cannot be read as {what}: {why}", path = .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The folder holds a demo of other settings.
+    #[error(
+        "{dir} holds a demo of other settings ({there}); start over with --fresh, or name another folder with --dir",
+        dir = .dir.display()
+    )]
+    OtherDemo {
+        /// The demo's folder.
+        dir: PathBuf,
+        /// The settings there.
+        there: String,
+    },
+    /// Another demo runs in the same folder.
+    #[error("another goldrecord demo is running in {dir}: wait for it, or name another folder with --dir", dir = .0.display())]
+    DemoRunning(PathBuf),
+    /// A broker's answer.
+    #[error("Kafka at {servers}: {why}")]
+    Kafka {
+        /// The bootstrap servers.
+        servers: String,
+        /// What went wrong and what mends it.
+        why: String,
+    },
+    /// The operator asked to stop.
+    #[error("stopped on request; {0}")]
+    Stopped(&'static str),
+    /// Something that must hold does not.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl From<DataFusionError> for Error {
+    fn from(error: DataFusionError) -> Self {
+        Self::Query(error.strip_backtrace())
+    }
+}
+
+/// A result with this crate's error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,139 @@
+//! The interactive shell: history, completion, several lines to a query.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use datafusion::prelude::SessionContext;
+use goldrecord_lake::Lake;
+use goldrecord_layers::published;
+use rustyline::error::ReadlineError;
+use rustyline::history::DefaultHistory;
+use rustyline::{CompletionType, Config, EditMode, Editor};
+
+use super::complete::Completion;
+use crate::output::{self, Format, thousands};
+use crate::{Error, Result};
+
+const HELP: &str = "\
+A query ends with a semicolon and may take several lines. TAB completes, the arrow keys recall.
+  \\d            the tables           \\d TABLE   its columns
+  \\f FORMAT     table, csv or json   \\r         read the last published build again
+  \\?            this help            \\q         leave";
+
+/// Read queries until the operator leaves.
+pub async fn run(
+    lake: &Lake,
+    target: &str,
+    mut context: SessionContext,
+    mut format: Format,
+) -> Result<()> {
+    let config = Config::builder()
+        .completion_type(CompletionType::List)
+        .edit_mode(EditMode::Emacs)
+        .auto_add_history(true)
+        .build();
+    let mut editor: Editor<Completion, DefaultHistory> =
+        Editor::with_config(config).map_err(terminal)?;
+    editor.set_helper(Some(Completion::of(&context).await?));
+    let history = history_file();
+    if let Some(history) = &history {
+        // The first session has no history.
+        let _ = editor.load_history(history);
+    }
+    println!(
+        "goldrecord {} · {} · \\? for help",
+        env!("CARGO_PKG_VERSION"),
+        lake.url()
+    );
+    loop {
+        let line = match editor.readline("goldrecord> ") {
+            Ok(line) => line,
+            // Ctrl-C drops the line, as in every shell; Ctrl-D leaves.
+            Err(ReadlineError::Interrupted) => continue,
+            Err(ReadlineError::Eof) => break,
+            Err(error) => return Err(terminal(error)),
+        };
+        match line.trim().trim_end_matches(';').trim() {
+            "" => {}
+            "\\q" | "quit" | "exit" => break,
+            "\\?" => println!("{HELP}"),
+            "\\r" => {
+                context = published::session(lake, target).await?;
+                editor.set_helper(Some(Completion::of(&context).await?));
+            }
+            command if command.starts_with("\\f") => match command[2..].trim() {
+                "table" => format = Format::Table,
+                "csv" => format = Format::Csv,
+                "json" => format = Format::Json,
+                other => eprintln!("no format `{other}`: table, csv or json"),
+            },
+            "\\d" => show(&context, TABLES, format).await?,
+            command if command.starts_with("\\d ") => {
+                show(
+                    &context,
+                    &format!("describe {}", command[3..].trim()),
+                    format,
+                )
+                .await?;
+            }
+            query => show(&context, query, format).await?,
+        }
+    }
+    if let Some(history) = &history {
+        save_history(&mut editor, history);
+    }
+    Ok(())
+}
+
+const TABLES: &str = "select table_schema as schema, table_name as \"table\" \
+    from information_schema.tables where table_schema <> 'information_schema' order by 1, 2";
+
+/// Answer one query; a query that fails says why and the shell goes on.
+async fn show(context: &SessionContext, query: &str, format: Format) -> Result<()> {
+    let started = Instant::now();
+    match super::answer(context, query).await {
+        Ok(batches) => {
+            output::write_rows(&mut io::stdout().lock(), format, &batches)?;
+            let rows: usize = batches
+                .iter()
+                .map(arrow::record_batch::RecordBatch::num_rows)
+                .sum();
+            eprintln!(
+                "{} rows in {:.2} s",
+                thousands(rows as u64),
+                started.elapsed().as_secs_f64()
+            );
+        }
+        Err(error) => eprintln!("{error}"),
+    }
+    Ok(())
+}
+
+/// `$XDG_STATE_HOME/goldrecord/history`, or nothing where there is no home.
+fn history_file() -> Option<PathBuf> {
+    let state = std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| {
+            std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"))
+        })?;
+    Some(state.join("goldrecord/history"))
+}
+
+fn save_history(editor: &mut Editor<Completion, DefaultHistory>, file: &PathBuf) {
+    let saved = file
+        .parent()
+        .map_or(Ok(()), std::fs::create_dir_all)
+        .map_err(ReadlineError::from)
+        .and_then(|()| editor.save_history(file));
+    if let Err(error) = saved {
+        eprintln!("the history was not kept in {}: {error}", file.display());
+    }
+}
+
+fn terminal(error: ReadlineError) -> Error {
+    match error {
+        ReadlineError::Io(error) => Error::Output(error),
+        other => Error::Refused(format!("the terminal cannot be used: {other}")),
+    }
+}

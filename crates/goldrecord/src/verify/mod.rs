@@ -1,0 +1,95 @@
+//! `goldrecord verify`: whether what the charts show is what was sent.
+//!
+//! Two proofs. The [`balance`] of bronze: per Kafka partition and epoch, every offset between the
+//! start and the next one to read is there exactly once, as an event, a bad record or a gap. And,
+//! where a ledger of the truth exists, silver and gold against it, key by key ([`ledger`]).
+
+pub mod balance;
+pub mod ledger;
+
+use std::path::Path;
+
+use comfy_table::{Cell, Color, Table, presets};
+use goldrecord_eventsim::Ledger;
+use goldrecord_lake::Lake;
+use goldrecord_layers::published;
+use serde::Serialize;
+
+use crate::{Error, Result};
+
+/// One thing that must hold, and whether it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What must hold, such as `balance of listen_events/3`.
+    pub name: String,
+    /// Whether it does.
+    pub holds: bool,
+    /// Whether the ledger is what it was compared with.
+    pub with_ledger: bool,
+    /// How many values were compared: offsets, or keys of a metric.
+    pub compared: u64,
+    /// How many of them differ.
+    pub differing: u64,
+    /// The figures when it holds, the first rows that differ when it does not.
+    pub detail: String,
+}
+
+/// Every check of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// In the order they were made.
+    pub checks: Vec<Check>,
+}
+
+impl Verdict {
+    /// Whether all of them hold, and there was something to check.
+    pub fn holds(&self) -> bool {
+        !self.checks.is_empty() && self.checks.iter().all(|check| check.holds)
+    }
+
+    /// For a terminal.
+    pub fn table(&self) -> Table {
+        let mut table = Table::new();
+        table
+            .load_preset(presets::UTF8_HORIZONTAL_ONLY)
+            .set_header(["", "check", "result"]);
+        for check in &self.checks {
+            let mark = if check.holds {
+                Cell::new("ok").fg(Color::Green)
+            } else {
+                Cell::new("NO").fg(Color::Red)
+            };
+            table.add_row([mark, Cell::new(&check.name), Cell::new(&check.detail)]);
+        }
+        table
+    }
+}
+
+/// Check the lake, against the ledger at `ledger` if there is one.
+pub async fn run(lake: &Lake, target: &str, ledger: Option<&Path>) -> Result<Verdict> {
+    let context = published::session(lake, target).await?;
+    let mut verdict = Verdict::default();
+    let mut topics = 0;
+    for path in lake.tables().await? {
+        let Some(topic) = path.strip_prefix("bronze/") else {
+            continue;
+        };
+        topics += 1;
+        verdict
+            .checks
+            .extend(balance::check(lake, &context, topic).await?);
+    }
+    if topics == 0 {
+        return Err(Error::Refused(format!(
+            "{} holds no bronze table, so there is nothing to verify: run the ingestor first, or name another lake",
+            lake.url()
+        )));
+    }
+    if let Some(path) = ledger {
+        let truth = Ledger::read(path)?;
+        verdict
+            .checks
+            .extend(ledger::check(&context, &truth).await?);
+    }
+    Ok(verdict)
+}
