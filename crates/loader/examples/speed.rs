@@ -1,6 +1,11 @@
 //! How fast gold gets into `ClickHouse`, beside `INSERT … FORMAT Parquet` of the same files:
 //! `cargo run --profile demo -p goldrecord-loader --example speed -- http://localhost:8123 5000000`.
 
+#![allow(
+    clippy::large_futures,
+    reason = "one task, with all the stack it needs"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;

@@ -19,7 +19,7 @@ pub struct Bench {
     _folder: tempfile::TempDir,
 }
 
-/// A lake and a database that are empty; `None` where there is no ClickHouse and tests may go without.
+/// A lake and a database that are empty; `None` where there is no `ClickHouse` and tests may go without.
 pub fn bench(database: &str) -> Option<Bench> {
     let server = require(ClickHouse::shared())?;
     let folder = tempfile::tempdir().unwrap();

@@ -250,7 +250,7 @@ async fn old_releases_and_rows_that_none_lists_are_dropped() {
         "[3,4]"
     );
     // Rows that nobody published stay as long as they might still be published.
-    bench.settings.orphan_age = Duration::from_secs(3600);
+    bench.settings.orphan_age = Duration::from_hours(1);
     bench.replace("days", &rows(0..5, 5)).await;
     bench.publish().await;
     assert_eq!(bench.load().await.unwrap().slices_dropped, 0);
