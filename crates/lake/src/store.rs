@@ -296,21 +296,35 @@ async fn hdfs_write(client: &Client, path: &str, bytes: Bytes) -> Result<(), obj
     file.close().await.map_err(from_hdfs)
 }
 
+/// The client tells some of the `NameNode`'s answers by variants of its own and leaves others as names of Java classes.
 fn from_hdfs(error: HdfsError) -> object_store::Error {
-    match error {
-        HdfsError::FileNotFound(path) => object_store::Error::NotFound {
-            path: path.clone(),
-            source: Box::new(HdfsError::FileNotFound(path)),
-        },
-        HdfsError::AlreadyExists(path) => object_store::Error::AlreadyExists {
-            path: path.clone(),
-            source: Box::new(HdfsError::AlreadyExists(path)),
-        },
-        error => object_store::Error::Generic {
-            store: "HDFS",
-            source: Box::new(error),
-        },
+    let error = match error {
+        // A Java message ends with the server's stack, which is of use to nobody here.
+        HdfsError::RPCError(class, message) => HdfsError::RPCError(class, first_line(&message)),
+        HdfsError::FatalRPCError(class, message) => {
+            HdfsError::FatalRPCError(class, first_line(&message))
+        }
+        error => error,
+    };
+    let is_class =
+        |name: &str| matches!(&error, HdfsError::RPCError(class, _) if class.ends_with(name));
+    let path = String::new();
+    if matches!(error, HdfsError::FileNotFound(_)) || is_class(".FileNotFoundException") {
+        let source = Box::new(error);
+        return object_store::Error::NotFound { path, source };
     }
+    if matches!(error, HdfsError::AlreadyExists(_)) || is_class(".FileAlreadyExistsException") {
+        let source = Box::new(error);
+        return object_store::Error::AlreadyExists { path, source };
+    }
+    object_store::Error::Generic {
+        store: "HDFS",
+        source: Box::new(error),
+    }
+}
+
+fn first_line(message: &str) -> String {
+    message.lines().next().unwrap_or_default().to_owned()
 }
 
 fn from_io(error: io::Error) -> object_store::Error {
