@@ -35,7 +35,8 @@ impl Engine {
         let mut config = SessionConfig::new()
             .with_target_partitions(threads.max(1))
             .with_default_catalog_and_schema(DATABASE, DEFAULT_SCHEMA)
-            .with_create_default_catalog_and_schema(false);
+            .with_create_default_catalog_and_schema(false)
+            .with_information_schema(true);
         let options = config.options_mut();
         options.sql_parser.collect_spans = true;
         let pool = TrackConsumersPool::new(

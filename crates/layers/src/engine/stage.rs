@@ -445,7 +445,7 @@ fn quoted(name: &str) -> String {
 
 fn same_key(keys: &[&str]) -> String {
     keys.iter()
-        .map(|key| format!("n.{0} is not distinct from t.{0}", quoted(key)))
+        .map(|key| format!("(n.{0} is not distinct from t.{0})", quoted(key)))
         .collect::<Vec<_>>()
         .join(" and ")
 }
@@ -460,7 +460,7 @@ fn new_keys_sql(keys: &[&str]) -> String {
 fn contradictions_sql(keys: &[&str], all: &[&str], partition: &str) -> String {
     let differs: Vec<String> = all
         .iter()
-        .map(|name| format!("n.{0} is distinct from t.{0}", quoted(name)))
+        .map(|name| format!("(n.{0} is distinct from t.{0})", quoted(name)))
         .collect();
     format!(
         "select distinct n.{} from lake.new.rows n join lake.there.rows t on {} where {}",
