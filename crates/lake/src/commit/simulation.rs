@@ -72,7 +72,11 @@ impl Disk {
     fn replay(&self, until: i64) -> Snapshot {
         let mut snapshot =
             Snapshot::begin(TABLE, 0, &self.log[&0]).expect("the first commit is whole");
-        for (version, actions) in self.log.range(1..until + 1) {
+        let after = self
+            .log
+            .range(1..)
+            .take_while(|(version, _)| **version <= until);
+        for (version, actions) in after {
             snapshot
                 .advance(TABLE, *version, actions)
                 .expect("commits are whole");
