@@ -61,14 +61,9 @@ fn is_holiday(date: NaiveDate) -> bool {
         {
             true
         }
-        // Martin Luther King's birthday, Presidents' Day: the third Monday.
-        (1 | 2, 15..=21) => monday,
-        // Memorial Day: the last Monday.
-        (5, 25..) => monday,
-        // Labor Day: the first Monday.
-        (9, 1..=7) => monday,
-        // Columbus Day: the second Monday.
-        (10, 8..=14) => monday,
+        // Martin Luther King's birthday and Presidents' Day (the third Monday), Memorial Day (the
+        // last), Labor Day (the first) and Columbus Day (the second).
+        (1 | 2, 15..=21) | (5, 25..) | (9, 1..=7) | (10, 8..=14) => monday,
         // Thanksgiving: the fourth Thursday.
         (11, 22..=28) => date.weekday() == Weekday::Thu,
         _ => false,

@@ -118,7 +118,7 @@ pub enum Error {
         /// What was tried.
         action: String,
         /// What librdkafka said.
-        source: rdkafka::error::KafkaError,
+        source: Box<rdkafka::error::KafkaError>,
     },
     /// A topic that events go to is not there.
     #[error("Kafka at {servers} has no topic {topics}: create it, then start again")]
@@ -146,7 +146,7 @@ pub enum Error {
         /// The subject.
         subject: String,
         /// What the client said.
-        source: goldrecord_registry::Error,
+        source: Box<goldrecord_registry::Error>,
     },
     /// The ledger does not read as one.
     #[error("{path} is no ledger of this version: {source}", path = path.display())]

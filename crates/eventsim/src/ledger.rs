@@ -102,10 +102,10 @@ impl Ledger {
         match topic {
             Topic::Listen => self.count_song(event.artist.unwrap_or(""), event.song.unwrap_or("")),
             Topic::StatusChange if event.page == "Submit Registration" => {
-                self.registrations.add(day)
+                self.registrations.add(day);
             }
             Topic::StatusChange if event.page == "Cancellation Confirmation" => {
-                self.cancellations.add(day)
+                self.cancellations.add(day);
             }
             _ => {}
         }

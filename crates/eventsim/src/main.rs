@@ -25,13 +25,13 @@ struct Cli {
 enum Command {
     /// Simulate listeners. Equal options make equal events, on any number of threads.
     Simulate(SimulateArgs),
-    /// Replay a file that the original EventSim wrote: NDJSON, plain or as .gz, .xz or .zst.
+    /// Replay a file that the original `EventSim` wrote: NDJSON, plain or as .gz, .xz or .zst.
     Replay(ReplayArgs),
 }
 
 #[derive(Args)]
 struct SimulateArgs {
-    /// EventSim's configuration file; without it the built-in one is used.
+    /// `EventSim`'s configuration file; without it the built-in one is used.
     #[arg(long, value_name = "FILE")]
     site: Option<PathBuf>,
     /// Exactly so many events, spread over the days; without it, as many as the configuration brings.

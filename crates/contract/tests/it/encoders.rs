@@ -1,7 +1,8 @@
 //! What is encoded is what a reader that shares no code with us decodes.
 
+use apache_avro::Schema;
+use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value as Avro;
-use apache_avro::{Schema, from_avro_datum};
 use goldrecord_contract::{Event, Kind, Topic, avro_schema, fields};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
@@ -150,7 +151,8 @@ proptest! {
         let mut bytes = Vec::new();
         event.encode_avro(&mut bytes);
         let mut rest = bytes.as_slice();
-        let decoded = from_avro_datum(&schema, &mut rest, None).expect("a datum of the schema");
+        let reader = GenericDatumReader::builder(&schema).build().expect("a reader");
+        let decoded = reader.read_value(&mut rest).expect("a datum of the schema");
         prop_assert!(rest.is_empty());
         let Avro::Record(values) = decoded else { panic!("not a record") };
         for (name, value) in values {

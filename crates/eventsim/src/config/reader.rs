@@ -85,7 +85,7 @@ impl<'a> Object<'a> {
         let number = self.get(key, "a number", Value::as_f64)?;
         match number {
             Some(number) if !(low..=high).contains(&number) => {
-                let range = if high == f64::MAX {
+                let range = if high >= f64::MAX {
                     format!("at least {low}")
                 } else {
                     format!("from {low} to {high}")

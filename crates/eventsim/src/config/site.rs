@@ -62,15 +62,21 @@ impl State {
     }
 }
 
+/// A choice by weight among numbers of states or of choices.
+type Choice = (Weighted, Vec<u16>);
+
+/// A choice among auths, and for each auth one among the choices of sessions.
+type Newcomers = (Weighted, Vec<Choice>);
+
 /// All states and where sessions begin.
 #[derive(Clone, Debug)]
 pub struct Site {
     /// Every state that a transition names.
     pub states: Vec<State>,
     /// First states of sessions, one choice for each pair of auth and level.
-    sessions: Vec<(Weighted, Vec<u16>)>,
+    sessions: Vec<Choice>,
     /// The auth that users begin with, and for each the choice of sessions by the level's weight.
-    newcomers: (Weighted, Vec<(Weighted, Vec<u16>)>),
+    newcomers: Newcomers,
 }
 
 impl Site {
@@ -124,7 +130,7 @@ struct Builder<'a> {
 }
 
 struct Sessions {
-    choices: Vec<(Weighted, Vec<u16>)>,
+    choices: Vec<Choice>,
     /// The auth and level of each choice.
     pairs: HashMap<(String, String), u16>,
 }
@@ -297,7 +303,7 @@ fn newcomers(
     file: &str,
     root: &Object<'_>,
     pairs: &HashMap<(String, String), u16>,
-) -> Result<(Weighted, Vec<(Weighted, Vec<u16>)>)> {
+) -> Result<Newcomers> {
     let auths = weights(file, root, "auths", "auth")?;
     let levels = weights(file, root, "levels", "level")?;
     let (mut auth_weights, mut choices) = (Vec::new(), Vec::new());

@@ -108,8 +108,10 @@ impl KafkaSink {
                 Format::Json => (SchemaType::Json, json_schema(topic)),
             };
             let registered = registry.register(&subject, schema_type, &text).await;
-            schema_ids[topic.index()] =
-                registered.map_err(|source| Error::Registry { subject, source })?;
+            schema_ids[topic.index()] = registered.map_err(|source| Error::Registry {
+                subject,
+                source: Box::new(source),
+            })?;
         }
         let options = options.clone();
         let connected =
@@ -127,10 +129,10 @@ impl KafkaSink {
         let servers = options.bootstrap_servers;
         let failed = |action: &'static str| {
             let servers = servers.clone();
-            move |source| Error::Kafka {
+            move |source: KafkaError| Error::Kafka {
                 servers,
                 action: action.into(),
-                source,
+                source: Box::new(source),
             }
         };
         let limits = options.outstanding.as_ref().map(|limits| Limits {
@@ -246,7 +248,7 @@ impl KafkaSink {
                     return Err(Error::Kafka {
                         servers: self.servers.clone(),
                         action,
-                        source,
+                        source: Box::new(source),
                     });
                 }
             }
@@ -274,7 +276,7 @@ impl KafkaSink {
                     return Err(Error::Kafka {
                         servers: self.servers.clone(),
                         action,
-                        source,
+                        source: Box::new(source),
                     });
                 }
             }
@@ -344,7 +346,7 @@ impl KafkaSink {
                 return Err(Error::Kafka {
                     servers: self.servers.clone(),
                     action,
-                    source,
+                    source: Box::new(source),
                 });
             }
         };

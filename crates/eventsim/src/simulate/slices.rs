@@ -16,6 +16,9 @@ const LONGEST_SLICE: i64 = 28 * DAY;
 /// Slices that threads may be ahead of the merge.
 const AHEAD: usize = 2;
 
+/// A thread: asked for a slice (from, to) in milliseconds, it answers with the slice's events.
+type Worker = (SyncSender<(i64, i64)>, Receiver<Batch>);
+
 /// The events of one thread's users in one slice of time.
 struct Batch {
     /// In the order in which they were made.
@@ -35,7 +38,7 @@ pub fn run(
 ) -> Result<u64> {
     let threads = options.threads();
     std::thread::scope(|scope| {
-        let workers: Vec<(SyncSender<(i64, i64)>, Receiver<Batch>)> = (0..threads)
+        let workers: Vec<Worker> = (0..threads)
             .map(|thread| {
                 let (ask, asked) = sync_channel(AHEAD);
                 let (answer, answered) = sync_channel(AHEAD);
@@ -93,7 +96,7 @@ fn work(
 }
 
 fn merge(
-    workers: &[(SyncSender<(i64, i64)>, Receiver<Batch>)],
+    workers: &[Worker],
     options: &SimulationOptions,
     shutdown: &Shutdown,
     visit: &mut impl FnMut(&Record) -> Result<()>,
