@@ -27,7 +27,7 @@ fn a_simulation_writes_lines_and_a_ledger() {
         String::from_utf8_lossy(&output.stderr)
     );
     assert_eq!(
-        output.stdout.iter().filter(|byte| **byte == b'\n').count(),
+        String::from_utf8_lossy(&output.stdout).lines().count(),
         2_000
     );
     assert!(
