@@ -9,6 +9,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::RDKafkaErrorCode;
@@ -188,27 +189,50 @@ async fn wait_until_gone(servers: &str) -> Result<()> {
         .map_err(|error| Error::Refused(error.to_string()))?
 }
 
-/// How many records the topics hold, by the brokers' own account.
+/// How many records the topics hold, by the brokers' own account. Topics that were made just now
+/// have no leader yet, and are waited for.
 pub async fn records(servers: &str) -> Result<u64> {
     let servers = servers.to_owned();
     let counted = tokio::task::spawn_blocking(move || {
-        let failed = |error: rdkafka::error::KafkaError| Error::Kafka {
-            servers: servers.clone(),
-            why: error.to_string(),
-        };
+        let failed =
+            |error: KafkaError| Error::Kafka { servers: servers.clone(), why: error.to_string() };
         let consumer: BaseConsumer =
             ClientConfig::new().set("bootstrap.servers", &servers).create().map_err(failed)?;
-        let mut records = 0;
-        for topic in Topic::ALL {
-            let metadata = consumer.fetch_metadata(Some(topic.name()), PATIENCE).map_err(failed)?;
-            for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
-                let (low, high) = consumer
-                    .fetch_watermarks(topic.name(), partition.id(), PATIENCE)
-                    .map_err(failed)?;
-                records += (high - low).max(0) as u64;
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            match Topic::ALL.iter().map(|topic| held(&consumer, topic.name())).sum() {
+                Ok(records) => return Ok(records),
+                Err(error) if Instant::now() > patience || !is_settling(&error) => {
+                    return Err(failed(error));
+                }
+                // A turn of librdkafka's own loop, in which it learns the leaders.
+                Err(_) => drop(consumer.poll(Duration::from_millis(100))),
             }
         }
-        Ok(records)
     });
     counted.await.map_err(|error| Error::Refused(error.to_string()))?
+}
+
+fn held(consumer: &BaseConsumer, topic: &str) -> KafkaResult<u64> {
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let mut records = 0;
+    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+        let (low, high) = consumer.fetch_watermarks(topic, partition.id(), PATIENCE)?;
+        records += (high - low).max(0) as u64;
+    }
+    Ok(records)
+}
+
+/// Whether a question failed only because the topic was made a moment ago.
+fn is_settling(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::UnknownTopic
+        )
+    )
 }
