@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use goldrecord_eventsim::{
     Config as SimulatorConfig, Format, Input, KafkaSink, KafkaSinkOptions, Ledger, Outstanding,
@@ -22,9 +22,10 @@ use super::progress::{Progress, Stage};
 use super::servers::Servers;
 use crate::{Error, Result};
 
-/// A topic is committed at least so often: the embedded broker keeps little, and its producer waits
-/// for the commits.
-const EMBEDDED_FLUSH: std::time::Duration = std::time::Duration::from_millis(400);
+/// The embedded broker keeps little and its producer waits for the commits, so a topic is committed
+/// long before the producer has to stop (about 5,000 records a partition), and a quiet one soon.
+const EMBEDDED_FLUSH_ROWS: u64 = 16_384;
+const EMBEDDED_FLUSH_INTERVAL: Duration = Duration::from_millis(400);
 
 /// Make the events of `source`, and return when every one of them is in bronze and counted in the
 /// ledger at `ledger`.
@@ -115,7 +116,8 @@ fn ingestor(
 ) -> Result<impl FnOnce() -> Result<()> + use<>> {
     let mut config = servers.config.clone();
     if servers.is_embedded() {
-        config.ingestor.flush_interval = Span(EMBEDDED_FLUSH);
+        config.ingestor.flush_rows = EMBEDDED_FLUSH_ROWS;
+        config.ingestor.flush_interval = Span(EMBEDDED_FLUSH_INTERVAL);
     }
     let lake = Lake::open(&config.lake.url)?;
     let registry = Client::new(&config.registry.url)?;

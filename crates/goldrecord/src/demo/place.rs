@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use goldrecord_service::Config;
 use serde::{Deserialize, Serialize};
 
+use crate::output::thousands;
 use crate::{Error, Result};
 
 /// A demo's folder, held by this process alone until it is dropped.
@@ -219,7 +220,9 @@ impl std::fmt::Display for Settings {
                 seed,
             } => write!(
                 f,
-                "{events} events of {users} users over {days} days, seed {seed}"
+                "{} events of {} users over {days} days, seed {seed}",
+                thousands(*events),
+                thousands(*users)
             )?,
             Source::Replayed { file, .. } => write!(f, "the events of {}", file.display())?,
         }

@@ -18,7 +18,7 @@ use super::place::Place;
 use crate::{Error, Result};
 
 /// Partitions of each topic.
-const PARTITIONS: i32 = 4;
+const PARTITIONS: i32 = 8;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What a demo runs against. The embedded servers live as long as this does.
@@ -194,13 +194,21 @@ async fn wait_until_gone(servers: &str) -> Result<()> {
 pub async fn records(servers: &str) -> Result<u64> {
     let servers = servers.to_owned();
     let counted = tokio::task::spawn_blocking(move || {
-        let failed =
-            |error: KafkaError| Error::Kafka { servers: servers.clone(), why: error.to_string() };
-        let consumer: BaseConsumer =
-            ClientConfig::new().set("bootstrap.servers", &servers).create().map_err(failed)?;
+        let failed = |error: KafkaError| Error::Kafka {
+            servers: servers.clone(),
+            why: error.to_string(),
+        };
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", &servers)
+            .create()
+            .map_err(failed)?;
         let patience = Instant::now() + PATIENCE;
         loop {
-            match Topic::ALL.iter().map(|topic| held(&consumer, topic.name())).sum() {
+            match Topic::ALL
+                .iter()
+                .map(|topic| held(&consumer, topic.name()))
+                .sum()
+            {
                 Ok(records) => return Ok(records),
                 Err(error) if Instant::now() > patience || !is_settling(&error) => {
                     return Err(failed(error));
@@ -210,13 +218,19 @@ pub async fn records(servers: &str) -> Result<u64> {
             }
         }
     });
-    counted.await.map_err(|error| Error::Refused(error.to_string()))?
+    counted
+        .await
+        .map_err(|error| Error::Refused(error.to_string()))?
 }
 
 fn held(consumer: &BaseConsumer, topic: &str) -> KafkaResult<u64> {
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
     let mut records = 0;
-    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+    for partition in metadata
+        .topics()
+        .iter()
+        .flat_map(|topic| topic.partitions())
+    {
         let (low, high) = consumer.fetch_watermarks(topic, partition.id(), PATIENCE)?;
         records += (high - low).max(0) as u64;
     }
