@@ -38,6 +38,11 @@ impl Names {
         format!("{}.{}", quoted(&self.data), quoted(table))
     }
 
+    /// The table that holds the rows, for people.
+    pub fn shown(&self, table: &str) -> String {
+        format!("{}.{table}", self.data)
+    }
+
     /// The list of releases.
     pub fn releases(&self) -> String {
         format!("{}.`_releases`", quoted(&self.readers))

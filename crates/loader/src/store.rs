@@ -62,7 +62,7 @@ impl Parts {
             let parts: u64 = slices.values().map(|(_, parts)| parts).sum();
             if parts >= MOST_PARTS {
                 return Err(Error::TooManyParts {
-                    table: names.rows(table),
+                    table: names.shown(table),
                     parts,
                     limit: MOST_PARTS,
                 });
@@ -212,7 +212,7 @@ impl Store {
                         column: column.name.clone(),
                         before: (*before).to_owned(),
                         now: wanted,
-                        data: rows,
+                        data: self.names.shown(&plan.name),
                     });
                 }
                 None => {
@@ -256,19 +256,20 @@ impl Store {
     ) -> Result<Sum> {
         #[derive(Deserialize)]
         struct Found {
-            n: u64,
-            hashes: u64,
+            loaded_rows: u64,
+            loaded_hashes: u64,
         }
         let rows = self.names.rows(table);
+        // A gold column may be called like an alias: the column is meant.
         let sql = format!(
-            "SELECT count() AS n, {} AS hashes FROM {rows} WHERE `{SLICE}` = {} AND `{VERSION}` = {version}",
+            "SELECT count() AS loaded_rows, {} AS loaded_hashes FROM {rows} WHERE `{SLICE}` = {} AND `{VERSION}` = {version} SETTINGS prefer_column_name_to_alias = 1",
             checksum::sql(columns),
             text(slice)
         );
         let found: Vec<Found> = self.server.rows(&format!("read back {rows}"), &sql).await?;
         Ok(found.first().map_or(Sum::default(), |f| Sum {
-            rows: f.n,
-            hashes: f.hashes,
+            rows: f.loaded_rows,
+            hashes: f.loaded_hashes,
         }))
     }
 
@@ -461,7 +462,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .contains("`gold_data`.`t` would hold 1000 parts"),
+                .contains("`gold_data.t` would hold 1000 parts"),
             "{error}"
         );
     }
