@@ -5,11 +5,12 @@
 //! after its length in 64 bits. The row's hash is XXH3-64 of that, and the checksum of many
 //! rows the sum of their hashes modulo 2^64. `ClickHouse` computes it by [`sql`].
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, TimestampMicrosecondType,
+use arrow::array::{
+    Array, AsArray, BooleanArray, Decimal128Array, Float32Array, Float64Array, Int8Array,
+    Int16Array, RecordBatch, StringArray,
 };
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::columns::Column;
@@ -26,16 +27,20 @@ pub struct Sum {
 impl Sum {
     /// Adds a batch; its columns are of the types that [`crate::columns::columns`] lets through.
     pub fn add(&mut self, batch: &RecordBatch) {
-        // The rows' bytes are laid out column by column, so that each column's type is looked at once.
-        let mut rows: Vec<Vec<u8>> =
-            vec![Vec::with_capacity(batch.num_columns() * 12); batch.num_rows()];
-        for column in batch.columns() {
-            append(column.as_ref(), &mut rows);
-        }
-        self.rows += rows.len() as u64;
-        self.hashes = rows
+        let columns: Vec<Values<'_>> = batch
+            .columns()
             .iter()
-            .fold(self.hashes, |sum, row| sum.wrapping_add(xxh3_64(row)));
+            .map(|c| Values::of(c.as_ref()))
+            .collect();
+        let mut bytes = Vec::with_capacity(256);
+        for row in 0..batch.num_rows() {
+            bytes.clear();
+            for column in &columns {
+                column.append(row, &mut bytes);
+            }
+            self.hashes = self.hashes.wrapping_add(xxh3_64(&bytes));
+        }
+        self.rows += batch.num_rows() as u64;
     }
 
     /// The sum of two parts.
@@ -53,51 +58,74 @@ pub fn sql(columns: &[Column]) -> String {
     format!("sum(xxh3(concat('', {})))", bytes.join(", "))
 }
 
-fn append(column: &dyn Array, rows: &mut [Vec<u8>]) {
-    macro_rules! numbers {
-        ($type:ty, $value:ident => $bytes:expr) => {{
-            let values = column.as_primitive::<$type>();
-            put(column, rows, |row, i| {
-                let $value = values.value(i);
-                row.extend_from_slice(&$bytes);
-            });
-        }};
-    }
-    match column.data_type() {
-        DataType::Boolean => {
-            let values = column.as_boolean();
-            put(column, rows, |row, i| {
-                row.extend_from_slice(&i64::from(values.value(i)).to_le_bytes());
-            });
-        }
-        DataType::Int8 => numbers!(Int8Type, v => i64::from(v).to_le_bytes()),
-        DataType::Int16 => numbers!(Int16Type, v => i64::from(v).to_le_bytes()),
-        DataType::Int32 => numbers!(Int32Type, v => i64::from(v).to_le_bytes()),
-        DataType::Int64 => numbers!(Int64Type, v => v.to_le_bytes()),
-        DataType::Float32 => numbers!(Float32Type, v => v.to_le_bytes()),
-        DataType::Float64 => numbers!(Float64Type, v => v.to_le_bytes()),
-        DataType::Date32 => numbers!(Date32Type, v => i64::from(v).to_le_bytes()),
-        DataType::Timestamp(..) => numbers!(TimestampMicrosecondType, v => v.to_le_bytes()),
-        DataType::Decimal128(..) => numbers!(Decimal128Type, v => v.to_le_bytes()),
-        DataType::Utf8 => {
-            let values = column.as_string::<i32>();
-            put(column, rows, |row, i| {
-                let text = values.value(i);
-                row.extend_from_slice(&(text.len() as u64).to_le_bytes());
-                row.extend_from_slice(text.as_bytes());
-            });
-        }
-        other => unreachable!("columns() lets no {other} through"),
-    }
+/// A column's values, its type looked at once.
+enum Values<'a> {
+    Bool(&'a BooleanArray),
+    Int8(&'a Int8Array),
+    Int16(&'a Int16Array),
+    /// Days too.
+    Int32(&'a [i32], Option<&'a NullBuffer>),
+    /// Microseconds too.
+    Int64(&'a [i64], Option<&'a NullBuffer>),
+    Float32(&'a Float32Array),
+    Float64(&'a Float64Array),
+    Decimal(&'a Decimal128Array),
+    Text(&'a StringArray),
 }
 
-fn put(column: &dyn Array, rows: &mut [Vec<u8>], value: impl Fn(&mut Vec<u8>, usize)) {
-    for (i, row) in rows.iter_mut().enumerate() {
-        if column.is_null(i) {
-            row.push(0);
-        } else {
-            row.push(1);
-            value(row, i);
+impl<'a> Values<'a> {
+    fn of(column: &'a dyn Array) -> Self {
+        let nulls = column.nulls();
+        match column.data_type() {
+            DataType::Boolean => Self::Bool(column.as_boolean()),
+            DataType::Int8 => Self::Int8(column.as_primitive()),
+            DataType::Int16 => Self::Int16(column.as_primitive()),
+            DataType::Int32 => Self::Int32(column.as_primitive::<Int32Type>().values(), nulls),
+            DataType::Date32 => Self::Int32(column.as_primitive::<Date32Type>().values(), nulls),
+            DataType::Int64 => Self::Int64(column.as_primitive::<Int64Type>().values(), nulls),
+            DataType::Timestamp(..) => Self::Int64(
+                column.as_primitive::<TimestampMicrosecondType>().values(),
+                nulls,
+            ),
+            DataType::Float32 => Self::Float32(column.as_primitive()),
+            DataType::Float64 => Self::Float64(column.as_primitive()),
+            DataType::Decimal128(..) => Self::Decimal(column.as_primitive()),
+            DataType::Utf8 => Self::Text(column.as_string()),
+            other => unreachable!("columns() lets no {other} through"),
+        }
+    }
+
+    fn append(&self, row: usize, bytes: &mut Vec<u8>) {
+        let null = match self {
+            Self::Bool(a) => a.is_null(row),
+            Self::Int8(a) => a.is_null(row),
+            Self::Int16(a) => a.is_null(row),
+            Self::Int32(_, nulls) | Self::Int64(_, nulls) => nulls.is_some_and(|n| n.is_null(row)),
+            Self::Float32(a) => a.is_null(row),
+            Self::Float64(a) => a.is_null(row),
+            Self::Decimal(a) => a.is_null(row),
+            Self::Text(a) => a.is_null(row),
+        };
+        if null {
+            return bytes.push(0);
+        }
+        bytes.push(1);
+        match self {
+            Self::Bool(a) => bytes.extend_from_slice(&i64::from(a.value(row)).to_le_bytes()),
+            Self::Int8(a) => bytes.extend_from_slice(&i64::from(a.value(row)).to_le_bytes()),
+            Self::Int16(a) => bytes.extend_from_slice(&i64::from(a.value(row)).to_le_bytes()),
+            Self::Int32(values, _) => {
+                bytes.extend_from_slice(&i64::from(values[row]).to_le_bytes())
+            }
+            Self::Int64(values, _) => bytes.extend_from_slice(&values[row].to_le_bytes()),
+            Self::Float32(a) => bytes.extend_from_slice(&a.value(row).to_le_bytes()),
+            Self::Float64(a) => bytes.extend_from_slice(&a.value(row).to_le_bytes()),
+            Self::Decimal(a) => bytes.extend_from_slice(&a.value(row).to_le_bytes()),
+            Self::Text(a) => {
+                let text = a.value(row);
+                bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
+                bytes.extend_from_slice(text.as_bytes());
+            }
         }
     }
 }
@@ -105,7 +133,7 @@ fn put(column: &dyn Array, rows: &mut [Vec<u8>], value: impl Fn(&mut Vec<u8>, us
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Int64Array, StringArray};
+    use arrow::array::Int64Array;
     use arrow::datatypes::{Field, Schema};
     use std::sync::Arc;
 

@@ -18,7 +18,7 @@ use crate::plan::{SlicePlan, TablePlan};
 use crate::store::Store;
 
 /// An insert holds at least so many bytes, unless it is a slice's last.
-const INSERT_BYTES: usize = 16 << 20;
+const INSERT_BYTES: usize = 64 << 20;
 
 /// What was sent.
 #[derive(Debug, Clone, Copy, Default)]
