@@ -22,7 +22,7 @@ pub struct Report {
     pub artists: Vec<Ranked>,
     /// Where people listen.
     pub places: Places,
-    /// One cohort per week of registration, ascending.
+    /// One cohort per first active week, ascending.
     pub cohorts: Vec<Cohort>,
     /// From visitor to paying listener, widest step first.
     pub funnel: Vec<FunnelStep>,
@@ -159,14 +159,14 @@ pub struct Place {
     pub listens: u64,
 }
 
-/// The users of one week of registration, and how many came back.
+/// The users whose first active week is the same, and how many came back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cohort {
-    /// The Monday of the week.
+    /// The Monday of that week.
     pub week: String,
-    /// How many registered.
+    /// How many they are.
     pub users: u64,
-    /// Active users by week since: index 0 is the week of registration. `None`: not known yet.
+    /// Active users by week since: index 0 is that first week. `None`: not known yet.
     pub active: Vec<Option<u64>>,
 }
 

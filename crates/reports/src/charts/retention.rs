@@ -1,4 +1,4 @@
-//! Retention: a row per cohort, a column per week since registration.
+//! Retention: a row per cohort, a column per week since the first active one.
 
 use super::{Frame, mark, ramp};
 use crate::html::{Esc, put};

@@ -9,13 +9,13 @@ use crate::{Cohort, Report, date};
 pub fn retention(out: &mut String, report: &Report) {
     let cohorts = &report.cohorts;
     let lede = kept(cohorts, 1)
-        .map(|part| format!("One week after registering, {} are back.", share(part)))
+        .map(|part| format!("One week after their first, {} of the listeners are back.", share(part)))
         .unwrap_or_default();
     open(out, "retention", "Retention", &lede);
     figure(
         out,
         12,
-        "Share of each weekly cohort active, by week since registration (%)",
+        "Share of each weekly cohort active, by week since the first active one (%)",
         |out| {
             if cohorts.iter().all(|c| c.users == 0) {
                 return empty(
