@@ -115,7 +115,7 @@ impl<'a> Values<'a> {
             Self::Int8(a) => bytes.extend_from_slice(&i64::from(a.value(row)).to_le_bytes()),
             Self::Int16(a) => bytes.extend_from_slice(&i64::from(a.value(row)).to_le_bytes()),
             Self::Int32(values, _) => {
-                bytes.extend_from_slice(&i64::from(values[row]).to_le_bytes())
+                bytes.extend_from_slice(&i64::from(values[row]).to_le_bytes());
             }
             Self::Int64(values, _) => bytes.extend_from_slice(&values[row].to_le_bytes()),
             Self::Float32(a) => bytes.extend_from_slice(&a.value(row).to_le_bytes()),

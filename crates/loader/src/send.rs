@@ -1,5 +1,6 @@
 //! Sending a slice: from the lake's files through Arrow's stream format into `ClickHouse`, summed on the way.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
@@ -18,7 +19,10 @@ use crate::plan::{SlicePlan, TablePlan};
 use crate::store::Store;
 
 /// An insert holds at least so many bytes, unless it is a slice's last.
-const INSERT_BYTES: usize = 64 << 20;
+const INSERT_BYTES: usize = 32 << 20;
+
+/// How many inserts of a slice are on their way at once: the server works on each with one thread.
+const AT_ONCE: usize = 2;
 
 /// What was sent.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,7 +35,7 @@ pub struct Sent {
 
 /// Sends one slice as `version`. `told` hears of each insert: rows, bytes.
 ///
-/// While one insert is on its way, the next is read, summed and encoded; more than two are never held.
+/// While [`AT_ONCE`] inserts are on their way, the next is read, summed and encoded; more are never held.
 pub async fn send(
     store: &Store,
     table: &Table,
@@ -49,7 +53,7 @@ pub async fn send(
     let mut sent = Sent::default();
     let mut held = Sum::default();
     let mut writer: Option<StreamWriter<Vec<u8>>> = None;
-    let mut under_way: Option<JoinHandle<Result<()>>> = None;
+    let mut under_way: VecDeque<JoinHandle<Result<()>>> = VecDeque::new();
     let mut batches = read(table.clone(), plan.snapshot.clone(), slice.files.clone());
     loop {
         let batch = batches.try_next().await?;
@@ -73,15 +77,17 @@ pub async fn send(
             .as_ref()
             .is_some_and(|w| last || w.get_ref().len() >= INSERT_BYTES);
         if let Some(stream) = writer.take_if(|_| full) {
-            if let Some(before) = under_way.take() {
-                joined(before).await?;
+            if under_way.len() == AT_ONCE
+                && let Some(first) = under_way.pop_front()
+            {
+                joined(first).await?;
             }
             let data = stream.into_inner().map_err(encode)?;
             told(held.rows, data.len() as u64);
             sent.bytes += data.len() as u64;
             sent.sum = sent.sum.plus(std::mem::take(&mut held));
             let (store, name, columns) = (store.clone(), plan.name.clone(), columns.to_vec());
-            under_way = Some(tokio::spawn(async move {
+            under_way.push_back(tokio::spawn(async move {
                 store.insert(&name, &columns, &data).await
             }));
         }
@@ -89,8 +95,8 @@ pub async fn send(
             break;
         }
     }
-    if let Some(before) = under_way {
-        joined(before).await?;
+    for insert in under_way {
+        joined(insert).await?;
     }
     Ok(sent)
 }

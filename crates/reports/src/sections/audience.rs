@@ -9,7 +9,12 @@ use crate::{Cohort, Report, date};
 pub fn retention(out: &mut String, report: &Report) {
     let cohorts = &report.cohorts;
     let lede = kept(cohorts, 1)
-        .map(|part| format!("One week after their first, {} of the listeners are back.", share(part)))
+        .map(|part| {
+            format!(
+                "One week after their first, {} of the listeners are back.",
+                share(part)
+            )
+        })
         .unwrap_or_default();
     open(out, "retention", "Retention", &lede);
     figure(
