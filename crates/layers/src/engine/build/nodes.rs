@@ -30,11 +30,15 @@ impl Run<'_> {
         }
         let index = self.start(node);
         let started = Instant::now();
-        let ended = match self.project.planned.get(unique_id) {
-            Some(Planned::Table(table)) => self.table(node, table).await,
-            Some(Planned::Seed(seed)) => self.seed(node, seed).await,
-            _ => self.view(node).await,
-        };
+        let mut ended = self.attempt(node).await;
+        // An older build may have committed before it met our fence: what it left is read, and the
+        // node is computed from there. Nobody but a newer build can refuse us twice.
+        if let Err(Error::Refused { .. }) = ended {
+            ended = match self.read_again(node).await {
+                Ok(()) => self.attempt(node).await,
+                Err(error) => Err(error),
+            };
+        }
         match ended {
             Ok(ended) => {
                 let well = ended.status == Status::Success;
@@ -63,6 +67,21 @@ impl Run<'_> {
                 false
             }
         }
+    }
+
+    async fn attempt(&self, node: &Node) -> Result<Ended> {
+        match self.project.planned.get(&node.unique_id) {
+            Some(Planned::Table(table)) => self.table(node, table).await,
+            Some(Planned::Seed(seed)) => self.seed(node, seed).await,
+            _ => self.view(node).await,
+        }
+    }
+
+    async fn read_again(&self, node: &Node) -> Result<()> {
+        if let Some(live) = self.project.lake.table(&place(node).0).latest().await? {
+            lock(&self.versions).insert(node.unique_id.clone(), live);
+        }
+        Ok(())
     }
 
     pub(super) fn snapshot_of_versions(&self) -> Versions {

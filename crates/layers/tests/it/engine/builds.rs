@@ -1,6 +1,6 @@
 //! Builds as a whole: what is written, tested, published, skipped, refused.
 
-use goldrecord_lake::{Fence, Proposal};
+use goldrecord_lake::{Fence, Proposal, TxnStep};
 use goldrecord_layers::reporter::{Event, Silent, Status};
 use goldrecord_layers::{Error, engine};
 use goldrecord_service::Shutdown;
@@ -377,6 +377,66 @@ async fn a_build_that_a_newer_one_overtook_commits_nothing_more() {
         bench.query("select events from days").await,
         ["1"],
         "readers see the build before"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_older_build_still_committed_is_read_again() {
+    let bench = shop(&[]);
+    bench
+        .bronze("events", &[row("a", 10, 1, "Home")], false)
+        .await;
+    bench.build().await;
+    bench
+        .bronze("events", &[row("b", 11, 1, "Home")], false)
+        .await;
+    let overtaken = std::sync::atomic::AtomicBool::new(false);
+    let table = bench.lake.table("gold/days");
+    let hook = Hook {
+        // As an older build does between our planning and our commit: all rows go.
+        call: |event: &Event<'_>| {
+            let staged = matches!(event, Event::NodeStarted { node, .. } if node.name == "nothing");
+            if staged && !overtaken.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                tokio::task::block_in_place(|| {
+                    tokio::runtime::Handle::current().block_on(async {
+                        let mut snapshot = table.latest().await.unwrap().unwrap();
+                        let removes = snapshot.files.keys().cloned().collect();
+                        let late = Proposal {
+                            operation: "REPLACE".into(),
+                            removes,
+                            data_change: true,
+                            txns: snapshot
+                                .txns
+                                .iter()
+                                .filter(|(app_id, _)| app_id.as_str() != "layers/build")
+                                .map(|(app_id, version)| TxnStep {
+                                    app_id: app_id.clone(),
+                                    expect: Some(*version),
+                                    next: *version + 1,
+                                })
+                                .collect(),
+                            ..Proposal::default()
+                        };
+                        table.commit(&mut snapshot, &late).await.unwrap();
+                    });
+                });
+            }
+        },
+        notes: std::sync::Mutex::default(),
+    };
+    bench.write(
+        "tests/nothing.sql",
+        "select * from {{ ref('days') }} where events < 0",
+    );
+    let report = bench
+        .try_build(&hook, &Shutdown::new(), true)
+        .await
+        .unwrap();
+    assert!(report.published, "{report:?}");
+    assert!(overtaken.into_inner());
+    assert_eq!(
+        bench.rows("gold/days").await,
+        ["1970-01-11|1|1", "1970-01-12|1|1"]
     );
 }
 
