@@ -21,6 +21,7 @@ mod checksum;
 mod clickhouse;
 mod columns;
 mod error;
+mod forget;
 mod load;
 mod names;
 mod plan;
@@ -33,6 +34,7 @@ mod status;
 mod store;
 
 pub use error::{Error, Result};
+pub use forget::forget;
 pub use load::{LoadReport, Outcome, TableLoad, load};
 pub use progress::{Progress, Silent, Step};
 pub use release::Release;
