@@ -1,9 +1,11 @@
 //! What an operator's command can run into.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::parser::ParserError;
 
 /// Why a command failed. Every variant names the thing, the place and what mends it.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +41,7 @@ pub enum Error {
     #[error("the output cannot be written: {0}")]
     Output(std::io::Error),
     /// A file or folder of the demo.
-    #[error("{path}: {source}", path = .path.display())]
+    #[error("{path}: {source}; {mend}", path = .path.display(), mend = mend(.source))]
     File {
         /// The file.
         path: PathBuf,
@@ -88,7 +90,49 @@ pub enum Error {
 
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Self {
-        Self::Query(error.strip_backtrace())
+        Self::Query(reason(&error))
+    }
+}
+
+/// Why a query failed, without the engine's own framing.
+fn reason(error: &DataFusionError) -> String {
+    match error.find_root() {
+        DataFusionError::SQL(error, _) => match &**error {
+            ParserError::ParserError(why) | ParserError::TokenizerError(why) => {
+                format!("syntax: {why}")
+            }
+            ParserError::RecursionLimitExceeded => "the query is nested too deeply".into(),
+        },
+        DataFusionError::Plan(why) => first_part(why).to_owned(),
+        // The engine lists every field there is, after the one that was meant.
+        DataFusionError::SchemaError(error, _) => first_part(&error.to_string()).to_owned(),
+        root => root.strip_backtrace(),
+    }
+}
+
+fn first_part(text: &str) -> &str {
+    let text = text.split("\n\nBacktrace:").next().unwrap_or(text);
+    match text.split_once("Did you mean") {
+        Some(_) => text.lines().next().unwrap_or(text),
+        None => text,
+    }
+}
+
+/// What helps against a file that cannot be read or written.
+fn mend(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::NotFound => "is the path right?",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "allow this user to use it, or name another one"
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "free some space and run the same command again"
+        }
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+            "a file is in the way: move it, or name another folder"
+        }
+        ErrorKind::IsADirectory => "name a file, not a folder",
+        _ => "name another one, or see what the system says of it",
     }
 }
 

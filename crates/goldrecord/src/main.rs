@@ -76,7 +76,8 @@ struct LakeArgs {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    logs::init(logs::Format::Text, "warn");
+    // librdkafka tells a broker that is down many times over; the commands say it once, in words.
+    logs::init(logs::Format::Text, "warn,librdkafka=off,rdkafka=off");
     match run(cli).await {
         Ok(code) => code,
         Err(error) => {
@@ -106,9 +107,10 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Status { json, lake } => {
+            let broker_ended = lake.is_of_embedded_demo()?;
             let (lake, config) = lake.open(cli.config)?;
-            let status = status::ask(&lake, &config).await?;
-            print(json, &status, || status.text());
+            let status = status::ask(&lake, &config, broker_ended).await?;
+            print(json, &status, || status.text())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Verify {
@@ -119,7 +121,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             let ledger = ledger.or_else(|| args.dir.as_deref().and_then(demo::Place::ledger_of));
             let (lake, config) = args.open(cli.config)?;
             let verdict = verify::run(&lake, &config.layers.target, ledger.as_deref()).await?;
-            print(json, &verdict, || verdict.table().to_string());
+            print(json, &verdict, || verdict.table().to_string())?;
             Ok(if verdict.holds() {
                 ExitCode::SUCCESS
             } else {
@@ -141,16 +143,21 @@ impl LakeArgs {
         let config = Config::load(file.as_deref())?;
         Ok((Lake::open(&config.lake.url)?, config))
     }
+
+    /// Whether the lake is a demo's whose broker ended with it.
+    fn is_of_embedded_demo(&self) -> Result<bool> {
+        self.dir
+            .as_deref()
+            .map_or(Ok(false), demo::Place::is_embedded)
+    }
 }
 
 /// To standard output, for machines or for people.
-fn print<T: serde::Serialize>(json: bool, value: &T, text: impl Fn() -> String) {
+fn print<T: serde::Serialize>(json: bool, value: &T, text: impl Fn() -> String) -> Result<()> {
     if json {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(value).expect("plain data always serialises")
-        );
+        let text = serde_json::to_string_pretty(value).expect("plain data always serialises");
+        output::print(&text)
     } else {
-        println!("{}", text());
+        output::print(&text())
     }
 }

@@ -1,6 +1,7 @@
 //! Rows for people and for machines: a table, CSV or JSON.
 
-use std::io::Write;
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
 
 use arrow::csv;
 use arrow::json::ArrayWriter;
@@ -45,6 +46,21 @@ pub fn write_rows(out: &mut dyn Write, format: Format, batches: &[RecordBatch]) 
                 .map_err(Error::Render)?;
             writeln!(out).map_err(Error::Output)
         }
+    }
+}
+
+/// Write `text` and a line's end to standard output. A reader that has seen enough, such as
+/// `head`, is no failure.
+pub fn print(text: &dyn Display) -> Result<()> {
+    print_bytes(format!("{text}\n").as_bytes())
+}
+
+/// Write `bytes` to standard output, as [`print()`] does.
+pub fn print_bytes(bytes: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Output(error)),
+        _ => Ok(()),
     }
 }
 

@@ -19,15 +19,16 @@ use goldrecord_layers::engine::{self, BuildOptions};
 use goldrecord_layers::manifest::Manifest;
 use goldrecord_layers::reporter::{BuildReport, Status};
 use goldrecord_layers::{project, published};
+use goldrecord_loader::{LoaderSettings, Outcome};
 use goldrecord_reports::{Facts, Stage as StageFigures};
 use goldrecord_service::{Config, Shutdown};
 
 pub use place::Place;
 use place::{IngestFigures, Settings, Source, Stage, State};
-use progress::{BuildProgress, Progress};
+use progress::{BuildProgress, LoadProgress, Progress};
 use servers::Servers;
 
-use crate::output::thousands;
+use crate::output::{self, thousands};
 use crate::verify::{self, Verdict};
 use crate::{Error, Result};
 
@@ -129,7 +130,13 @@ pub async fn run(
     )
     .await;
     servers.stop().await;
-    let holds = outcome?;
+    let holds = match outcome {
+        // Whatever gave up because of the request says so in its own words; the operator's are these.
+        Ok(false) | Err(_) if shutdown.is_requested() => {
+            return Err(Error::Stopped("run the same command again to go on"));
+        }
+        outcome => outcome?,
+    };
     progress.say(&format!("done in {:.1} s", started.elapsed().as_secs_f64()));
     Ok(if holds {
         ExitCode::SUCCESS
@@ -170,6 +177,9 @@ async fn stages(
     }];
     let build_started = Instant::now();
     let build = build(manifest, &config, &lake, progress, shutdown).await?;
+    if !build.published {
+        return Ok(false);
+    }
     let rows = build.results.iter().filter_map(|result| result.rows).sum();
     figures.push(StageFigures {
         name: "bronze → silver, gold".into(),
@@ -177,7 +187,9 @@ async fn stages(
         bytes: 0,
         seconds: build_started.elapsed().as_secs_f64(),
     });
-    let release = load_clickhouse(&config, &lake, progress).await?;
+    let loaded = load_clickhouse(&config, &lake, progress).await?;
+    let (release, loading) = loaded.unzip();
+    figures.extend(loading);
 
     let checking = progress.stage("verify", "checks", 0);
     let verdict = verify::run(
@@ -299,8 +311,11 @@ async fn must_be_empty(servers: &Servers, lake: &Lake) -> Result<()> {
     Ok(())
 }
 
-/// Empty topics and an empty lake on the real servers.
+/// Empty topics, an empty lake and no release on the real servers.
 async fn start_over(servers: &Servers, lake: &Lake) -> Result<()> {
+    if let Some(settings) = LoaderSettings::of(&servers.config)? {
+        goldrecord_loader::forget(&settings).await?;
+    }
     servers::empty_topics(&servers.config.kafka.bootstrap_servers).await?;
     lake.remove_all("").await?;
     Ok(())
@@ -336,8 +351,15 @@ async fn build(
         .iter()
         .filter(|result| result.way.as_deref() == Some("unchanged"))
         .count();
-    stage.finish(report.results.len() as u64);
     let failed = report.count(Status::Fail) + report.count(Status::Error);
+    if report.published {
+        stage.finish(report.results.len() as u64);
+    } else {
+        stage.give_up();
+    }
+    if failed == 0 && !report.published {
+        return Ok(report);
+    }
     progress.say(&match (failed, unchanged) {
         (0, 0) => format!(
             "    every model built, {} tests passed",
@@ -348,7 +370,10 @@ async fn build(
             report.count(Status::Pass)
         ),
         (n, _) => {
-            format!("    {n} models or tests failed: nothing of this build is visible to readers")
+            format!(
+                "  ✗ {n} models or tests failed, and nothing of this build is visible to readers: mend them in {} and run the same command again, which goes on from here",
+                manifest.root.display()
+            )
         }
     });
     Ok(report)
@@ -359,15 +384,35 @@ async fn load_clickhouse(
     config: &Config,
     lake: &Lake,
     progress: &Progress,
-) -> Result<Option<String>> {
-    let Some(settings) = goldrecord_loader::LoaderSettings::of(config)? else {
+) -> Result<Option<(String, StageFigures)>> {
+    let Some(settings) = LoaderSettings::of(config)? else {
         progress.say("  – gold → ClickHouse skipped: no [clickhouse] url is given");
         return Ok(None);
     };
-    let stage = progress.stage("gold → ClickHouse", "rows", 0);
-    let report = goldrecord_loader::load(&settings, lake, &goldrecord_loader::Silent).await?;
-    stage.finish(report.rows_sent());
-    Ok(Some(report.release.to_string()))
+    let loading = LoadProgress::new(progress.stage("gold → ClickHouse", "rows", 0));
+    let report = goldrecord_loader::load(&settings, lake, &loading).await?;
+    loading.finish();
+    progress.say(&match report.outcome {
+        Outcome::Published => format!("    release {} is what readers see now", report.release),
+        Outcome::Unchanged => format!("    nothing had changed: release {} stays", report.release),
+        Outcome::HeldBack => {
+            format!(
+                "    this build was rolled back: release {} stays",
+                report.release
+            )
+        }
+        Outcome::Behind => format!(
+            "    release {} is of a newer build than this lake's: another lake feeds {} at {}",
+            report.release, settings.database, settings.url
+        ),
+    });
+    let figures = StageFigures {
+        name: "gold → ClickHouse".into(),
+        events: report.rows_sent(),
+        bytes: report.bytes_sent(),
+        seconds: report.elapsed.as_secs_f64(),
+    };
+    Ok(Some((report.release.to_string(), figures)))
 }
 
 #[expect(clippy::too_many_arguments, reason = "a report draws on every stage")]
@@ -399,11 +444,11 @@ async fn write_report(
 /// The last screen: what does not hold, the figures, and where to look.
 async fn end(context: &SessionContext, verdict: &Verdict, place: &Place) -> Result<()> {
     if verdict.holds() {
-        println!("\n{}", kpis::table(context).await?);
-        println!(
+        output::print(&format!("\n{}", kpis::table(context).await?))?;
+        output::print(&format!(
             "verified: {} checks hold, not one event lost or doubled",
             verdict.checks.len()
-        );
+        ))?;
     } else {
         let failed = Verdict {
             checks: verdict
@@ -413,13 +458,15 @@ async fn end(context: &SessionContext, verdict: &Verdict, place: &Place) -> Resu
                 .cloned()
                 .collect(),
         };
-        println!(
+        output::print(&format!(
             "\n{}\nverify FAILED: {} checks do not hold",
             failed.table(),
             failed.checks.len()
-        );
+        ))?;
     }
-    println!("report    {}", place.report().display());
-    println!("look      goldrecord sql --dir {}", place.dir().display());
-    Ok(())
+    output::print(&format!("report    {}", place.report().display()))?;
+    output::print(&format!(
+        "look      goldrecord sql --dir {}",
+        place.dir().display()
+    ))
 }

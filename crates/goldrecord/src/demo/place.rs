@@ -144,21 +144,14 @@ impl Place {
         Some(dir.join("ledger.json")).filter(|file| file.is_file())
     }
 
+    /// Whether the demo in `dir` had its broker inside, which ended with it.
+    pub fn is_embedded(dir: &Path) -> Result<bool> {
+        Ok(state_in(dir)?.is_some_and(|state| !state.settings.servers))
+    }
+
     /// How far an earlier run came, if there was one.
     pub fn state(&self) -> Result<Option<State>> {
-        let path = self.dir.join("demo.json");
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::File { path, source }),
-        };
-        serde_json::from_str(&text)
-            .map(Some)
-            .map_err(|error| Error::Unreadable {
-                path,
-                what: "a demo's state",
-                why: format!("{error}; start over with --fresh"),
-            })
+        state_in(&self.dir)
     }
 
     /// Write down how far this run came. A crash leaves the old file or the new one.
@@ -191,6 +184,23 @@ impl Place {
         );
         replace(&self.dir.join("goldrecord.toml"), &text)
     }
+}
+
+/// The state of the demo in `dir`.
+fn state_in(dir: &Path) -> Result<Option<State>> {
+    let path = dir.join("demo.json");
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(Error::File { path, source }),
+    };
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|error| Error::Unreadable {
+            path,
+            what: "a demo's state",
+            why: format!("{error}; start over with --fresh"),
+        })
 }
 
 /// Replace a file's text in one step.

@@ -3,6 +3,7 @@
 
 use std::io::IsTerminal;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use goldrecord_layers::Reporter;
@@ -88,6 +89,11 @@ impl Stage {
         self.bar.set_message(text.to_owned());
     }
 
+    /// The stage ended before it was done: nothing of it stays.
+    pub fn give_up(self) {
+        self.bar.finish_and_clear();
+    }
+
     /// The stage ended with `done` things done: its line stays, with the rate.
     pub fn finish(self, done: u64) {
         let elapsed = self.started.elapsed();
@@ -162,6 +168,39 @@ impl Reporter for BuildProgress<'_> {
             }
             Event::Note { text } => self.progress.say(&format!("  {text}")),
         }
+    }
+}
+
+/// Shows a load on a stage's bar.
+pub struct LoadProgress {
+    stage: Stage,
+    rows: AtomicU64,
+}
+
+impl LoadProgress {
+    /// Show a load on `stage`.
+    pub fn new(stage: Stage) -> Self {
+        Self {
+            stage,
+            rows: AtomicU64::new(0),
+        }
+    }
+
+    /// The load is done.
+    pub fn finish(self) {
+        self.stage.finish(self.rows.into_inner());
+    }
+}
+
+impl goldrecord_loader::Progress for LoadProgress {
+    fn planned(&self, rows: u64) {
+        self.stage.bar.set_length(rows);
+    }
+
+    fn sent(&self, table: &str, rows: u64, _bytes: u64) {
+        self.stage
+            .set(self.rows.fetch_add(rows, Ordering::Relaxed) + rows);
+        self.stage.message(table);
     }
 }
 

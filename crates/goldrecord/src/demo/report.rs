@@ -342,7 +342,7 @@ async fn quality(lake: &Lake, context: &SessionContext) -> Result<Vec<TopicQuali
     let mut topics = Vec::new();
     for row in dropped.iter() {
         let topic = text(row, "topic")?;
-        let totals = balance::totals(lake, context, &topic).await?;
+        let totals = balance::totals(lake, &topic).await?;
         topics.push(TopicQuality {
             duplicates: count(row, "duplicates")?,
             good: totals.good as u64,

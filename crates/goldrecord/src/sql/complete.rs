@@ -138,7 +138,10 @@ impl Completer for Completion {
 impl Validator for Completion {
     fn validate(&self, input: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
         let text = input.input().trim();
-        let whole = text.is_empty() || text.starts_with('\\') || text.ends_with(';');
+        let whole = text.is_empty()
+            || text.starts_with('\\')
+            || text.ends_with(';')
+            || matches!(text, "quit" | "exit");
         Ok(if whole {
             ValidationResult::Valid(None)
         } else {

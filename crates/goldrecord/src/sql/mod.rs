@@ -1,9 +1,8 @@
 //! `goldrecord sql`: bronze, silver and gold at the versions of the last published build.
 
 mod complete;
+mod names;
 mod shell;
-
-use std::io::{self, BufWriter, Write};
 
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::context::SQLOptions;
@@ -20,9 +19,9 @@ pub async fn run(lake: &Lake, target: &str, query: Option<&str>, format: Format)
     match query {
         Some(query) => {
             let batches = answer(&context, query).await?;
-            let mut out = BufWriter::new(io::stdout().lock());
-            output::write_rows(&mut out, format, &batches)?;
-            out.flush().map_err(Error::Output)
+            let mut text = Vec::new();
+            output::write_rows(&mut text, format, &batches)?;
+            output::print_bytes(&text)
         }
         None => shell::run(lake, target, context, format).await,
     }
@@ -32,8 +31,17 @@ pub async fn run(lake: &Lake, target: &str, query: Option<&str>, format: Format)
 pub async fn answer(context: &SessionContext, query: &str) -> Result<Vec<RecordBatch>> {
     let reading = SQLOptions::new()
         .with_allow_ddl(false)
-        .with_allow_dml(false);
-    let frame = context.sql_with_options(query, reading).await?;
+        .with_allow_dml(false)
+        .with_allow_statements(false);
+    let plan = context.state().create_logical_plan(query).await;
+    let plan = plan.map_err(|error| names::explain(context, error.into()))?;
+    reading.verify_plan(&plan).map_err(|_| {
+        Error::Refused(format!(
+            "`{}` is not a query, and this command only reads: tables are made by the models of the dbt project",
+            query.split_whitespace().next().unwrap_or_default()
+        ))
+    })?;
+    let frame = context.execute_logical_plan(plan).await?;
     // An empty result still has columns to show.
     let schema = frame.schema().inner().clone();
     let mut batches = frame.collect().await?;

@@ -1,6 +1,5 @@
 //! The interactive shell: history, completion, several lines to a query.
 
-use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -41,11 +40,11 @@ pub async fn run(
         // The first session has no history.
         let _ = editor.load_history(history);
     }
-    println!(
+    output::print(&format!(
         "goldrecord {} · {} · \\? for help",
         env!("CARGO_PKG_VERSION"),
         lake.url()
-    );
+    ))?;
     loop {
         let line = match editor.readline("goldrecord> ") {
             Ok(line) => line,
@@ -57,12 +56,13 @@ pub async fn run(
         match line.trim().trim_end_matches(';').trim() {
             "" => {}
             "\\q" | "quit" | "exit" => break,
-            "\\?" => println!("{HELP}"),
+            "\\?" => output::print(&HELP)?,
             "\\r" => {
                 context = published::session(lake, target).await?;
                 editor.set_helper(Some(Completion::of(&context).await?));
             }
-            command if command.starts_with("\\f") => match command[2..].trim() {
+            command if command == "\\f" || command.starts_with("\\f ") => match command[2..].trim()
+            {
                 "table" => format = Format::Table,
                 "csv" => format = Format::Csv,
                 "json" => format = Format::Json,
@@ -77,6 +77,9 @@ pub async fn run(
                 )
                 .await?;
             }
+            command if command.starts_with('\\') => {
+                eprintln!("no command `{command}`: \\? lists them");
+            }
             query => show(&context, query, format).await?,
         }
     }
@@ -89,19 +92,30 @@ pub async fn run(
 const TABLES: &str = "select table_schema as schema, table_name as \"table\" \
     from information_schema.tables where table_schema <> 'information_schema' order by 1, 2";
 
-/// Answer one query; a query that fails says why and the shell goes on.
+/// Answer one query; a query that fails says why and the shell goes on. Ctrl-C gives the query up.
 async fn show(context: &SessionContext, query: &str, format: Format) -> Result<()> {
     let started = Instant::now();
-    match super::answer(context, query).await {
+    let answer = tokio::select! {
+        answer = super::answer(context, query) => answer,
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted.map_err(Error::Output)?;
+            eprintln!("the query was given up");
+            return Ok(());
+        }
+    };
+    match answer {
         Ok(batches) => {
-            output::write_rows(&mut io::stdout().lock(), format, &batches)?;
+            let mut text = Vec::new();
+            output::write_rows(&mut text, format, &batches)?;
+            output::print_bytes(&text)?;
             let rows: usize = batches
                 .iter()
                 .map(arrow::record_batch::RecordBatch::num_rows)
                 .sum();
             eprintln!(
-                "{} rows in {:.2} s",
+                "{} {} in {:.2} s",
                 thousands(rows as u64),
+                if rows == 1 { "row" } else { "rows" },
                 started.elapsed().as_secs_f64()
             );
         }

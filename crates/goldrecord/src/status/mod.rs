@@ -65,8 +65,8 @@ pub struct TableStatus {
     pub age_seconds: f64,
 }
 
-/// Ask the lake and the brokers.
-pub async fn ask(lake: &Lake, config: &Config) -> Result<Status> {
+/// Ask the lake and, unless they ended with a demo, the brokers.
+pub async fn ask(lake: &Lake, config: &Config, broker_ended: bool) -> Result<Status> {
     let published = builds::published(lake, &config.layers.target).await?;
     let now_ms = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -94,7 +94,11 @@ pub async fn ask(lake: &Lake, config: &Config) -> Result<Status> {
             number: build.number,
             finished_at_ms: build.finished_at_ms,
         }),
-        topics: lag::of_topics(lake, config).await?,
+        topics: if broker_ended {
+            Topics::Unknown("the demo's embedded broker ended with it".into())
+        } else {
+            lag::of_topics(lake, config).await?
+        },
         tables,
     })
 }

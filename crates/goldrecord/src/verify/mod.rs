@@ -6,12 +6,13 @@
 
 pub mod balance;
 pub mod ledger;
+mod offsets;
 
 use std::path::Path;
 
 use comfy_table::{Cell, Color, Table, presets};
 use goldrecord_eventsim::Ledger;
-use goldrecord_lake::Lake;
+use goldrecord_lake::{Lake, builds};
 use goldrecord_layers::published;
 use serde::Serialize;
 
@@ -67,7 +68,6 @@ impl Verdict {
 
 /// Check the lake, against the ledger at `ledger` if there is one.
 pub async fn run(lake: &Lake, target: &str, ledger: Option<&Path>) -> Result<Verdict> {
-    let context = published::session(lake, target).await?;
     let mut verdict = Verdict::default();
     let mut topics = 0;
     for path in lake.tables().await? {
@@ -75,9 +75,7 @@ pub async fn run(lake: &Lake, target: &str, ledger: Option<&Path>) -> Result<Ver
             continue;
         };
         topics += 1;
-        verdict
-            .checks
-            .extend(balance::check(lake, &context, topic).await?);
+        verdict.checks.extend(balance::check(lake, topic).await?);
     }
     if topics == 0 {
         return Err(Error::Refused(format!(
@@ -87,9 +85,29 @@ pub async fn run(lake: &Lake, target: &str, ledger: Option<&Path>) -> Result<Ver
     }
     if let Some(path) = ledger {
         let truth = Ledger::read(path)?;
+        if builds::published(lake, target).await?.is_none() {
+            verdict.checks.push(unpublished(path));
+            return Ok(verdict);
+        }
+        let context = published::session(lake, target).await?;
         verdict
             .checks
             .extend(ledger::check(&context, &truth).await?);
     }
     Ok(verdict)
+}
+
+/// There is a ledger, and no silver or gold to compare it with.
+fn unpublished(ledger: &Path) -> Check {
+    Check {
+        name: "silver and gold = ledger".into(),
+        holds: false,
+        with_ledger: true,
+        compared: 0,
+        differing: 1,
+        detail: format!(
+            "no build is published yet, so there is nothing to compare {} with: run the demo, or `goldrecord-layers build`, to its end",
+            ledger.display()
+        ),
+    }
 }
