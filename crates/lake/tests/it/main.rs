@@ -5,4 +5,3 @@ mod commits;
 mod lakes;
 mod python;
 mod rows;
-mod speed;

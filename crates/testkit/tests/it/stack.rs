@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use goldrecord_testkit::stack::{Stack, State};
 use goldrecord_testkit::{Kind, fetch, require};
@@ -50,13 +51,17 @@ impl Drop for Place {
     }
 }
 
-/// The first of two neighbouring free ports.
+/// The first of two neighbouring free ports: above those of the other tests' servers and below those that the
+/// kernel gives to outgoing connections, so that they are still free while the stack is down.
 fn two_ports() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
     loop {
-        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let port = first.local_addr().expect("bound").port();
-        if port < u16::MAX && TcpListener::bind((Ipv4Addr::LOCALHOST, port + 1)).is_ok() {
-            return port;
+        let first = 30_000
+            + (std::process::id() % 500) as u16 * 4
+            + NEXT.fetch_add(2, Ordering::Relaxed) % 600;
+        if free(first) && free(first + 1) {
+            return first;
         }
     }
 }
