@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Headers as _, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -21,7 +21,7 @@ use crate::protocol::{Lease, Position};
 use crate::settings::Settings;
 use crate::shared::{Shared, lock};
 
-/// The consumer, for this thread to poll and for others to ask for watermarks.
+/// The consumer, which its thread alone polls.
 pub(crate) type SharedConsumer = Arc<BaseConsumer<Rebalancer>>;
 
 /// What a topic's thread is told. In order: records follow the positioning they were fetched under.
@@ -63,7 +63,7 @@ const FIRST_BYTES: usize = 64 << 10;
 /// The assignment, and who is to hear of its changes.
 pub(crate) struct Rebalancer {
     events: BTreeMap<String, Sender<Event>>,
-    /// By topic and partition: whether it is read where its topic's thread said.
+    /// By topic and partition: whether it is being fetched.
     assigned: Mutex<BTreeMap<(String, i32), bool>>,
 }
 
@@ -83,30 +83,17 @@ impl Rebalancer {
     }
 
     fn assign(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
-        // Nothing is fetched until the table has said from where: paused, at an offset that needs no look-up.
-        let mut held = TopicPartitionList::with_capacity(partitions.count());
         let mut by_topic: BTreeMap<String, Vec<i32>> = BTreeMap::new();
         for element in partitions.elements() {
             let (topic, partition) = (element.topic(), element.partition());
-            held.add_partition_offset(topic, partition, Offset::Offset(0))
-                .expect("0 is an offset");
             by_topic
                 .entry(topic.to_owned())
                 .or_default()
                 .push(partition);
             lock(&self.assigned).insert((topic.to_owned(), partition), false);
         }
-        let done = match consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => consumer.incremental_assign(&held),
-            _ => consumer.assign(&held),
-        };
-        if let Err(error) = done.and_then(|()| {
-            if held.count() > 0 {
-                consumer.pause(&held)
-            } else {
-                Ok(())
-            }
-        }) {
+        // Accepted, but nothing of it is fetched: each partition is added with the offset that the table says.
+        if let Err(error) = consumer.incremental_assign(&TopicPartitionList::new()) {
             tracing::error!(%error, "the assignment could not be taken");
         }
         tracing::info!(partitions = ?by_topic, "assigned");
@@ -117,12 +104,16 @@ impl Rebalancer {
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
         let mut by_topic: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+        let mut fetched = TopicPartitionList::new();
         for element in partitions.elements() {
+            let (topic, partition) = (element.topic(), element.partition());
             by_topic
-                .entry(element.topic().to_owned())
+                .entry(topic.to_owned())
                 .or_default()
-                .push(element.partition());
-            lock(&self.assigned).remove(&(element.topic().to_owned(), element.partition()));
+                .push(partition);
+            if lock(&self.assigned).remove(&(topic.to_owned(), partition)) == Some(true) {
+                fetched.add_partition(topic, partition);
+            }
         }
         tracing::info!(partitions = ?by_topic, "revoked");
         let (done, answers) = bounded(by_topic.len().max(1));
@@ -133,11 +124,7 @@ impl Rebalancer {
         let deadline = Instant::now() + REVOKE_PATIENCE;
         // Ends when every topic's thread has answered, or has ended and dropped its end of the channel.
         while answers.recv_deadline(deadline).is_ok() {}
-        let released = match consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => consumer.incremental_unassign(partitions),
-            _ => consumer.unassign(),
-        };
-        if let Err(error) = released {
+        if let Err(error) = consumer.incremental_unassign(&fetched) {
             tracing::error!(%error, "the partitions could not be given back");
         }
     }
@@ -185,6 +172,34 @@ impl ConsumerContext for Rebalancer {
     }
 }
 
+/// A client that asks for offsets and metadata. Not the consumer itself: a request for metadata that
+/// crosses the one with which it joins the group would leave it waiting for the next, minutes later.
+pub(crate) type Probe = BaseConsumer;
+
+/// What both clients need.
+fn common(settings: &Settings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &settings.bootstrap_servers)
+        .set("client.id", "goldrecord-ingestor")
+        .set("isolation.level", "read_committed")
+        .set("statistics.interval.ms", "0")
+        .set("fetch.wait.max.ms", "100");
+    for (key, value) in &settings.kafka {
+        config.set(key, value);
+    }
+    config
+}
+
+/// A client outside of the group.
+pub(crate) fn probe(settings: &Settings) -> Result<Probe> {
+    common(settings).create().map_err(|source| Error::Kafka {
+        servers: settings.bootstrap_servers.clone(),
+        action: "make a client",
+        source,
+    })
+}
+
 /// A consumer that joins the group once it is polled.
 pub(crate) fn connect(
     settings: &Settings,
@@ -199,18 +214,16 @@ pub(crate) fn connect(
         }
     };
     let topics: Vec<&str> = settings.topics.keys().map(String::as_str).collect();
-    let mut config = ClientConfig::new();
+    let mut config = common(settings);
     config
-        .set("bootstrap.servers", &settings.bootstrap_servers)
         .set("group.id", &settings.group)
-        .set("client.id", "goldrecord-ingestor")
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
-        .set("isolation.level", "read_committed")
         // The table says where to read; an offset that Kafka does not have is our decision, not the client's.
         .set("auto.offset.reset", "error")
+        // The rebalance callback speaks this protocol alone.
         .set("partition.assignment.strategy", "cooperative-sticky")
-        .set("statistics.interval.ms", "0")
+        .set("topic.metadata.refresh.interval.ms", "30000")
         .set("queued.min.messages", "1000000")
         .set(
             "queued.max.messages.kbytes",
@@ -218,12 +231,8 @@ pub(crate) fn connect(
         )
         .set("fetch.max.bytes", settings.fetch_bytes().to_string())
         .set("message.max.bytes", settings.fetch_bytes().to_string())
-        .set("fetch.wait.max.ms", "100")
         .set("fetch.error.backoff.ms", "100")
         .set("check.crcs", "true");
-    for (key, value) in &settings.kafka {
-        config.set(key, value);
-    }
     let consumer: BaseConsumer<Rebalancer> = config
         .create_with_context(rebalancer)
         .map_err(failed("make a consumer"))?;
@@ -368,8 +377,8 @@ impl<'a> Poller<'a> {
 
     fn set_paused(&mut self, paused: bool) {
         let mut partitions = TopicPartitionList::new();
-        for ((topic, partition), positioned) in lock(&self.consumer.context().assigned).iter() {
-            if *positioned {
+        for ((topic, partition), fetching) in lock(&self.consumer.context().assigned).iter() {
+            if *fetching {
                 partitions.add_partition(topic, *partition);
             }
         }
@@ -416,27 +425,31 @@ impl<'a> Poller<'a> {
     /// False: not possible yet.
     fn seek(&mut self, topic: &str, position: Position) -> bool {
         let key = (topic.to_owned(), position.partition);
-        if !lock(&self.consumer.context().assigned).contains_key(&key) {
+        let Some(fetching) = lock(&self.consumer.context().assigned).get(&key).copied() else {
             return true;
-        }
+        };
         // What was fetched before the seek goes before the word of it.
         if let Some(index) = self.chunks.iter().position(|(name, _)| name == topic) {
             self.send_chunk(index);
         }
         let offset = Offset::Offset(position.at);
-        if let Err(error) =
+        let mut one = TopicPartitionList::new();
+        one.add_partition_offset(topic, position.partition, offset)
+            .expect("an offset of the table");
+        let moved = if fetching {
             self.consumer
                 .seek(topic, position.partition, offset, Duration::from_secs(5))
-        {
-            tracing::debug!(topic, partition = position.partition, %error, "seek");
-            return false;
-        }
-        let mut one = TopicPartitionList::new();
-        one.add_partition(topic, position.partition);
-        if !self.paused
-            && let Err(error) = self.consumer.resume(&one)
-        {
-            tracing::debug!(topic, partition = position.partition, %error, "resume");
+        } else {
+            self.consumer.incremental_assign(&one).and_then(|()| {
+                if self.paused {
+                    self.consumer.pause(&one)
+                } else {
+                    Ok(())
+                }
+            })
+        };
+        if let Err(error) = moved {
+            tracing::debug!(topic, partition = position.partition, %error, "not positioned yet");
             return false;
         }
         lock(&self.consumer.context().assigned).insert(key, true);

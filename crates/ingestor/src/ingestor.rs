@@ -6,14 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
-use goldrecord_lake::Lake;
+use goldrecord_lake::{Lake, WriteOptions};
 use goldrecord_registry::Client;
 use goldrecord_service::{Shutdown, notify};
 use rdkafka::consumer::Consumer;
 use tokio::runtime::Handle;
 
 use crate::bronze;
-use crate::consumer::{self, Command, Event, Poller, Rebalancer, SharedConsumer};
+use crate::consumer::{self, Command, Event, Poller, Probe, Rebalancer, SharedConsumer};
 use crate::error::{Error, Result};
 use crate::keeper::{Job, Keeper};
 use crate::memory::Budget;
@@ -67,7 +67,8 @@ impl Ingestor {
         }
         let consumer: SharedConsumer =
             Arc::new(consumer::connect(&self.settings, Rebalancer::new(senders))?);
-        let Some(cluster) = self.cluster_id(&shared, &consumer) else {
+        let probe = Arc::new(consumer::probe(&self.settings)?);
+        let Some(cluster) = self.cluster_id(&shared, &probe) else {
             return Ok(Summary::default());
         };
         tracing::info!(cluster, lake = self.lake.url(), topics = ?self.settings.topics.keys(), "reading");
@@ -87,7 +88,8 @@ impl Ingestor {
                         start: self.settings.start,
                         on_out_of_range: self.settings.on_out_of_range,
                     },
-                    consumer: Arc::clone(&consumer),
+                    probe: Arc::clone(&probe),
+                    options: self.write_options(),
                     jobs: todo,
                     replies: answers,
                 };
@@ -120,7 +122,7 @@ impl Ingestor {
                 self.settings.topics.keys().cloned(),
             );
             threads.push(spawn(scope, &shared, "kafka".into(), move || poller.run()));
-            self.supervise(&shared, &consumer, &until, || {
+            self.supervise(&shared, &probe, &until, || {
                 threads.iter().all(thread::ScopedJoinHandle::is_finished)
             });
         });
@@ -134,12 +136,22 @@ impl Ingestor {
         }
     }
 
+    /// Rows wait in a topic's writer for long runs of one day, within the topic's share of the memory.
+    fn write_options(&self) -> WriteOptions {
+        let share = self.settings.buffer_bytes() / self.settings.topics.len() / 4;
+        WriteOptions {
+            total_buffer_bytes: share,
+            folder_buffer_bytes: share / 2,
+            ..WriteOptions::default()
+        }
+    }
+
     /// Kafka's id of the cluster, part of every offset's name. `None`: asked to stop first.
-    fn cluster_id(&self, shared: &Shared<'_>, consumer: &SharedConsumer) -> Option<String> {
+    fn cluster_id(&self, shared: &Shared<'_>, probe: &Probe) -> Option<String> {
         let mut backoff = Backoff::new();
         let servers = &self.settings.bootstrap_servers;
         loop {
-            if let Some(cluster) = consumer.client().fetch_cluster_id(Duration::from_secs(5)) {
+            if let Some(cluster) = probe.client().fetch_cluster_id(Duration::from_secs(5)) {
                 shared.wait_ends("Kafka");
                 return Some(cluster);
             }
@@ -154,7 +166,7 @@ impl Ingestor {
     fn supervise(
         &self,
         shared: &Shared<'_>,
-        consumer: &SharedConsumer,
+        probe: &Probe,
         until: &Until,
         ended: impl Fn() -> bool,
     ) {
@@ -169,7 +181,7 @@ impl Ingestor {
                 && targets.is_none()
                 && is_done()
             {
-                targets = self.ends(consumer);
+                targets = self.ends(probe);
                 shared.drain();
             }
             if let Some(targets) = &targets {
@@ -184,24 +196,24 @@ impl Ingestor {
             }
             if told.elapsed() > STATUS_EVERY {
                 told = Instant::now();
-                notify::status(&self.status(shared, consumer));
+                notify::status(&self.status(shared, probe));
             }
             thread::sleep(TURN);
         }
     }
 
     /// The next offsets of all partitions of our topics. `None`: no broker answers now.
-    fn ends(&self, consumer: &SharedConsumer) -> Option<BTreeMap<(String, i32), i64>> {
+    fn ends(&self, probe: &Probe) -> Option<BTreeMap<(String, i32), i64>> {
         let patience = Duration::from_secs(5);
         let mut ends = BTreeMap::new();
         for topic in self.settings.topics.keys() {
-            let metadata = consumer.fetch_metadata(Some(topic), patience).ok()?;
+            let metadata = probe.fetch_metadata(Some(topic), patience).ok()?;
             for partition in metadata
                 .topics()
                 .iter()
                 .flat_map(|topic| topic.partitions())
             {
-                let (_, end) = consumer
+                let (_, end) = probe
                     .fetch_watermarks(topic, partition.id(), patience)
                     .ok()?;
                 ends.insert((topic.clone(), partition.id()), end);
@@ -211,7 +223,7 @@ impl Ingestor {
     }
 
     /// One line: lag, and what was committed or is waited for.
-    fn status(&self, shared: &Shared<'_>, consumer: &SharedConsumer) -> String {
+    fn status(&self, shared: &Shared<'_>, probe: &Probe) -> String {
         let waits = shared.waits();
         if !waits.is_empty() {
             return format!("waiting: {}", waits.join("; "));
@@ -221,7 +233,7 @@ impl Ingestor {
         for (topic, own) in &summary.topics {
             for (partition, next) in &own.offsets {
                 if let Ok((_, end)) =
-                    consumer.fetch_watermarks(topic, *partition, Duration::from_secs(1))
+                    probe.fetch_watermarks(topic, *partition, Duration::from_secs(1))
                 {
                     lag += (end - next).max(0);
                 }

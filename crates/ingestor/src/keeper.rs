@@ -1,6 +1,6 @@
 //! The thread that keeps one topic's table: makes it, opens partitions in it, writes and commits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use goldrecord_lake::{
 use rdkafka::consumer::Consumer;
 
 use crate::bronze::{self, Others};
-use crate::consumer::SharedConsumer;
+use crate::consumer::Probe;
 use crate::decode::{Field, Misfit, merge};
 use crate::error::{Error, Result};
 use crate::memory::Charge;
@@ -71,7 +71,8 @@ pub(crate) struct Keeper<'a> {
     pub(crate) servers: String,
     pub(crate) table: Table,
     pub(crate) choice: Choice,
-    pub(crate) consumer: SharedConsumer,
+    pub(crate) probe: Arc<Probe>,
+    pub(crate) options: WriteOptions,
     pub(crate) jobs: Receiver<Job>,
     pub(crate) replies: Sender<Reply>,
 }
@@ -80,8 +81,10 @@ pub(crate) struct Keeper<'a> {
 #[derive(Default)]
 struct Files {
     writer: Option<Writer>,
+    /// What waits in the writer, oldest first.
+    waiting: VecDeque<Charge>,
     /// What the encoders hold; an estimate.
-    charges: Vec<Charge>,
+    encoded: Vec<Charge>,
     /// A write failed: what was pushed is lost and must be read again.
     lost: Option<String>,
 }
@@ -279,7 +282,7 @@ impl Keeper<'_> {
         let mut backoff = Backoff::new();
         loop {
             match self
-                .consumer
+                .probe
                 .fetch_watermarks(&self.topic, partition, Duration::from_secs(10))
             {
                 Ok(bounds) => {
@@ -322,10 +325,12 @@ impl Keeper<'_> {
         let batch = rows
             .finish(now())
             .expect("our own columns are of one length");
-        let options = WriteOptions::default();
         let runtime = &self.shared.runtime;
         let written = self.insist(|| {
-            runtime.block_on(self.table.write(snapshot, vec![batch.clone()], &options))
+            runtime.block_on(
+                self.table
+                    .write(snapshot, vec![batch.clone()], &self.options),
+            )
         })?;
         let Some(adds) = written else { return Ok(None) };
         let proposal = Proposal {
@@ -448,11 +453,17 @@ impl Keeper<'_> {
         }
         let writer = files
             .writer
-            .get_or_insert_with(|| self.table.writer(snapshot, WriteOptions::default()));
+            .get_or_insert_with(|| self.table.writer(snapshot, self.options.clone()));
         match self.shared.runtime.block_on(writer.push(batch)) {
             Ok(()) => {
-                charge.set(charge.bytes() / ENCODED_PART);
-                files.charges.push(charge);
+                files.waiting.push_back(charge);
+                while files.waiting.iter().map(Charge::bytes).sum::<usize>()
+                    > self.options.total_buffer_bytes
+                    && let Some(mut charge) = files.waiting.pop_front()
+                {
+                    charge.set(charge.bytes() / ENCODED_PART);
+                    files.encoded.push(charge);
+                }
             }
             Err(error) if error.is_unavailable() => self.lose(files, &error),
             Err(source) => return Err(self.lake_error(source)),
@@ -465,7 +476,8 @@ impl Keeper<'_> {
         self.shared.wait_begins(&self.topic, &error.to_string());
         files.lost = Some(error.to_string());
         files.writer = None;
-        files.charges.clear();
+        files.waiting.clear();
+        files.encoded.clear();
     }
 
     /// Commits what was pushed. `None`: the run ends first.

@@ -193,13 +193,7 @@ fn two_ingestors_share_a_group_while_one_comes_and_goes() {
     let _guard = without_failpoints();
     let world = World::new(&[("t", 4)]);
     let id = world.register("t", SchemaType::Avro, SMALL);
-    let mut settings = world.settings(&[("t", TopicSettings::default())]);
-    settings
-        .kafka
-        .insert("session.timeout.ms".into(), "6000".into());
-    settings
-        .kafka
-        .insert("heartbeat.interval.ms".into(), "200".into());
+    let settings = world.settings(&[("t", TopicSettings::default())]);
     let steady = Shutdown::new();
     std::thread::scope(|scope| {
         let run = |shutdown: Shutdown| {

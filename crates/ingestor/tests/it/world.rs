@@ -98,6 +98,13 @@ impl World {
                 bytes: 64 << 20,
             },
             memory: 64 << 20,
+            // The mock broker lets a group begin after 3 s, and begin again a second before a session ends.
+            kafka: [
+                ("session.timeout.ms", "4000"),
+                ("heartbeat.interval.ms", "100"),
+            ]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
             ..Settings::from(&Config::default())
         }
     }
