@@ -8,6 +8,7 @@ use rustyline::error::ReadlineError;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Context, Helper, Highlighter, Hinter};
 
+use super::UNQUALIFIED;
 use crate::Result;
 
 const KEYWORDS: [&str; 34] = [
@@ -65,7 +66,7 @@ impl Completion {
                 let Some(schema) = catalog.schema(&schema_name) else {
                     continue;
                 };
-                if schema_name == "information_schema" {
+                if matches!(schema_name.as_str(), "information_schema" | UNQUALIFIED) {
                     continue;
                 }
                 for table_name in schema.table_names() {

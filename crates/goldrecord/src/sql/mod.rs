@@ -13,6 +13,9 @@ use goldrecord_layers::published;
 use crate::output::{self, Format};
 use crate::{Error, Result};
 
+/// The schema in which tables stand once more that can be named without one.
+const UNQUALIFIED: &str = "main";
+
 /// Answer `query` on standard output, or, without one, open the shell.
 pub async fn run(lake: &Lake, target: &str, query: Option<&str>, format: Format) -> Result<()> {
     let context = published::session(lake, target).await?;

@@ -3,6 +3,7 @@
 use datafusion::common::utils::datafusion_strsim::normalized_levenshtein;
 use datafusion::prelude::SessionContext;
 
+use super::UNQUALIFIED;
 use crate::Error;
 
 /// How alike two names are at least, if one is proposed for the other.
@@ -19,6 +20,10 @@ pub fn explain(context: &SessionContext, error: Error) -> Error {
     else {
         return error;
     };
+    let table = table
+        .strip_prefix(UNQUALIFIED)
+        .and_then(|rest| rest.strip_prefix('.'))
+        .unwrap_or(table);
     let tables = tables(context);
     let hint = if let Some(near) = nearest(table, &tables) {
         format!("did you mean `{near}`?")
@@ -38,7 +43,7 @@ fn tables(context: &SessionContext) -> Vec<String> {
             continue;
         };
         for schema in catalog.schema_names() {
-            if matches!(schema.as_str(), "information_schema" | "public") {
+            if matches!(schema.as_str(), "information_schema" | UNQUALIFIED) {
                 continue;
             }
             let names = catalog.schema(&schema).map(|schema| schema.table_names());

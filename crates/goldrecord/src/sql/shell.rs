@@ -90,7 +90,7 @@ pub async fn run(
 }
 
 const TABLES: &str = "select table_schema as schema, table_name as \"table\" \
-    from information_schema.tables where table_schema <> 'information_schema' order by 1, 2";
+    from information_schema.tables where table_schema not in ('information_schema', 'main') order by 1, 2";
 
 /// Answer one query; a query that fails says why and the shell goes on. Ctrl-C gives the query up.
 async fn show(context: &SessionContext, query: &str, format: Format) -> Result<()> {
