@@ -1,6 +1,7 @@
 //! The interactive shell: history, completion, several lines to a query.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use datafusion::prelude::SessionContext;
@@ -9,6 +10,8 @@ use goldrecord_layers::published;
 use rustyline::error::ReadlineError;
 use rustyline::history::DefaultHistory;
 use rustyline::{CompletionType, Config, EditMode, Editor};
+use tokio::runtime::Builder;
+use tokio::sync::Notify;
 
 use super::complete::Completion;
 use crate::output::{self, Format, thousands};
@@ -45,6 +48,7 @@ pub async fn run(
         env!("CARGO_PKG_VERSION"),
         lake.url()
     ))?;
+    let interrupts = interrupts()?;
     loop {
         let line = match editor.readline("goldrecord> ") {
             Ok(line) => line,
@@ -68,19 +72,20 @@ pub async fn run(
                 "json" => format = Format::Json,
                 other => eprintln!("no format `{other}`: table, csv or json"),
             },
-            "\\d" => show(&context, TABLES, format).await?,
+            "\\d" => show(&context, TABLES, format, &interrupts).await?,
             command if command.starts_with("\\d ") => {
                 show(
                     &context,
                     &format!("describe {}", command[3..].trim()),
                     format,
+                    &interrupts,
                 )
                 .await?;
             }
             command if command.starts_with('\\') => {
                 eprintln!("no command `{command}`: \\? lists them");
             }
-            query => show(&context, query, format).await?,
+            query => show(&context, query, format, &interrupts).await?,
         }
     }
     if let Some(history) = &history {
@@ -92,13 +97,40 @@ pub async fn run(
 const TABLES: &str = "select table_schema as schema, table_name as \"table\" \
     from information_schema.tables where table_schema not in ('information_schema', 'main') order by 1, 2";
 
+/// Told of every Ctrl-C while a query runs. The thread is its own, so that it is heard when queries
+/// keep every other one busy.
+fn interrupts() -> Result<Arc<Notify>> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Output)?;
+    let notify = Arc::new(Notify::new());
+    let told = Arc::clone(&notify);
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                told.notify_waiters();
+            }
+        });
+    });
+    Ok(notify)
+}
+
 /// Answer one query; a query that fails says why and the shell goes on. Ctrl-C gives the query up.
-async fn show(context: &SessionContext, query: &str, format: Format) -> Result<()> {
+async fn show(
+    context: &SessionContext,
+    query: &str,
+    format: Format,
+    interrupts: &Notify,
+) -> Result<()> {
     let started = Instant::now();
+    // A task of its own: a query computes for long without looking up.
+    let (asked, text) = (context.clone(), query.to_owned());
+    let mut task = tokio::spawn(async move { super::answer(&asked, &text).await });
     let answer = tokio::select! {
-        answer = super::answer(context, query) => answer,
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted.map_err(Error::Output)?;
+        answer = &mut task => answer.map_err(|error| Error::Refused(format!("the query ended early: {error}"))).flatten(),
+        () = interrupts.notified() => {
+            task.abort();
             eprintln!("the query was given up");
             return Ok(());
         }
