@@ -154,7 +154,7 @@ impl ConsumerContext for Rebalancer {
     ) {
         match error {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
-                self.assign(consumer, partitions)
+                self.assign(consumer, partitions);
             }
             _ => self.revoke(consumer, partitions),
         }
@@ -196,7 +196,7 @@ pub(crate) fn probe(settings: &Settings) -> Result<Probe> {
     common(settings).create().map_err(|source| Error::Kafka {
         servers: settings.bootstrap_servers.clone(),
         action: "make a client",
-        source,
+        source: Box::new(source),
     })
 }
 
@@ -210,7 +210,7 @@ pub(crate) fn connect(
         move |source| Error::Kafka {
             servers,
             action,
-            source,
+            source: Box::new(source),
         }
     };
     let topics: Vec<&str> = settings.topics.keys().map(String::as_str).collect();
@@ -352,7 +352,7 @@ impl<'a> Poller<'a> {
             KafkaError::MessageConsumptionFatal(_) => self.shared.fail(Error::Kafka {
                 servers: "the brokers".into(),
                 action: "consume",
-                source: error.clone(),
+                source: Box::new(error.clone()),
             }),
             // Brokers that are away come back; librdkafka tries again by itself.
             _ => tracing::warn!(%error, "Kafka"),
@@ -405,7 +405,7 @@ impl<'a> Poller<'a> {
                     self.seeks.push((Instant::now(), topic, position));
                 }
                 Command::Commit { topic, offsets } => {
-                    self.commit(&topic, &offsets, CommitMode::Async)
+                    self.commit(&topic, &offsets, CommitMode::Async);
                 }
                 Command::Ended => self.running -= 1,
             }
@@ -489,7 +489,7 @@ impl<'a> Poller<'a> {
             goldrecord_service::notify::turned();
             match self.commands.recv_timeout(Duration::from_millis(50)) {
                 Ok(Command::Commit { topic, offsets }) => {
-                    self.commit(&topic, &offsets, CommitMode::Sync)
+                    self.commit(&topic, &offsets, CommitMode::Sync);
                 }
                 Ok(Command::Ended) => self.running -= 1,
                 Ok(Command::Seek { .. }) | Err(_) => {}

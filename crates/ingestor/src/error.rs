@@ -24,7 +24,7 @@ pub enum Error {
         /// The verb.
         action: &'static str,
         /// What the client said.
-        source: rdkafka::error::KafkaError,
+        source: Box<rdkafka::error::KafkaError>,
     },
     /// The table refused for a reason that waiting does not mend.
     #[error("table `{table}`: {source}")]
@@ -32,7 +32,7 @@ pub enum Error {
         /// The table's path.
         table: String,
         /// What the lake said.
-        source: goldrecord_lake::Error,
+        source: Box<goldrecord_lake::Error>,
     },
     /// A commit was refused for a reason that no other ingestor explains.
     #[error("table `{table}` refused a commit: {why}")]
@@ -58,7 +58,7 @@ pub enum Error {
         /// The topic.
         topic: String,
         /// What the registry said.
-        source: goldrecord_registry::Error,
+        source: Box<goldrecord_registry::Error>,
     },
     /// The log ends before the offset that the table has.
     #[error(

@@ -10,6 +10,7 @@ use goldrecord_lake::{Lake, WriteOptions};
 use goldrecord_registry::Client;
 use goldrecord_service::{Shutdown, notify};
 use rdkafka::consumer::Consumer;
+use rdkafka::metadata::MetadataTopic;
 use tokio::runtime::Handle;
 
 use crate::bronze;
@@ -108,10 +109,10 @@ impl Ingestor {
                     },
                 );
                 threads.push(spawn(scope, &shared, format!("table {topic}"), move || {
-                    keeper.run()
+                    keeper.run();
                 }));
                 threads.push(spawn(scope, &shared, format!("topic {topic}"), move || {
-                    worker.run()
+                    worker.run();
                 }));
             }
             let poller = Poller::new(
@@ -122,7 +123,7 @@ impl Ingestor {
                 self.settings.topics.keys().cloned(),
             );
             threads.push(spawn(scope, &shared, "kafka".into(), move || poller.run()));
-            self.supervise(&shared, &probe, &until, || {
+            self.supervise(&shared, &probe, until, || {
                 threads.iter().all(thread::ScopedJoinHandle::is_finished)
             });
         });
@@ -167,20 +168,18 @@ impl Ingestor {
         &self,
         shared: &Shared<'_>,
         probe: &Probe,
-        until: &Until,
+        until: Until,
         ended: impl Fn() -> bool,
     ) {
-        let mut targets = match until {
-            Until::Offsets(targets) => Some(targets.clone()),
-            Until::Shutdown | Until::Drained(_) => None,
+        let (mut targets, done) = match until {
+            Until::Shutdown => (None, None),
+            Until::Offsets(targets) => (Some(targets), None),
+            Until::Drained(done) => (None, Some(done)),
         };
         let mut ready = false;
         let mut told = Instant::now();
         while !ended() {
-            if let Until::Drained(is_done) = until
-                && targets.is_none()
-                && is_done()
-            {
+            if targets.is_none() && done.as_ref().is_some_and(|done| done()) {
                 targets = self.ends(probe);
                 shared.drain();
             }
@@ -196,7 +195,7 @@ impl Ingestor {
             }
             if told.elapsed() > STATUS_EVERY {
                 told = Instant::now();
-                notify::status(&self.status(shared, probe));
+                notify::status(&Self::status(shared, probe));
             }
             thread::sleep(TURN);
         }
@@ -208,11 +207,7 @@ impl Ingestor {
         let mut ends = BTreeMap::new();
         for topic in self.settings.topics.keys() {
             let metadata = probe.fetch_metadata(Some(topic), patience).ok()?;
-            for partition in metadata
-                .topics()
-                .iter()
-                .flat_map(|topic| topic.partitions())
-            {
+            for partition in metadata.topics().iter().flat_map(MetadataTopic::partitions) {
                 let (_, end) = probe
                     .fetch_watermarks(topic, partition.id(), patience)
                     .ok()?;
@@ -223,7 +218,7 @@ impl Ingestor {
     }
 
     /// One line: lag, and what was committed or is waited for.
-    fn status(&self, shared: &Shared<'_>, probe: &Probe) -> String {
+    fn status(shared: &Shared<'_>, probe: &Probe) -> String {
         let waits = shared.waits();
         if !waits.is_empty() {
             return format!("waiting: {}", waits.join("; "));

@@ -182,7 +182,7 @@ impl Keeper<'_> {
     fn lake_error(&self, source: LakeError) -> Error {
         Error::Lake {
             table: self.table.path().to_owned(),
-            source,
+            source: Box::new(source),
         }
     }
 
@@ -351,10 +351,10 @@ impl Keeper<'_> {
                 );
             }
             Ok(Outcome::Refused(refusal)) => {
-                tracing::info!(topic = self.topic, %refusal, "another ingestor began partitions")
+                tracing::info!(topic = self.topic, %refusal, "another ingestor began partitions");
             }
             Err(error) if error.is_unavailable() => {
-                self.shared.wait_begins(&self.topic, &error.to_string())
+                self.shared.wait_begins(&self.topic, &error.to_string());
             }
             Err(source) => return Err(self.lake_error(source)),
         }
@@ -443,7 +443,7 @@ impl Keeper<'_> {
         snapshot: &Snapshot,
         files: &mut Files,
         batch: RecordBatch,
-        mut charge: Charge,
+        charge: Charge,
     ) -> Result<()> {
         fail::fail_point!("ingestor::before-write", |_| Err(Error::Failpoint(
             "ingestor::before-write"

@@ -74,7 +74,7 @@ impl Default for TopicSettings {
             event_time: EventTime::Field("ts".into()),
             gaps: Gaps::Alarm,
             earliest_event: YEAR_2000,
-            ahead: Duration::from_secs(24 * 3600),
+            ahead: Duration::from_hours(24),
         }
     }
 }

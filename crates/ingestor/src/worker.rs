@@ -473,7 +473,7 @@ impl<'a> Worker<'a> {
             Err(LatestError::Registry(source)) => {
                 return self.fail(Error::Registry {
                     topic: self.name.clone(),
-                    source,
+                    source: Box::new(source),
                 });
             }
         };
@@ -484,7 +484,7 @@ impl<'a> Worker<'a> {
         if let Some(schema) = latest {
             let id = schema.id;
             self.unframed = Some(id);
-            let index = self.learn(schema)?;
+            let index = self.learn(&schema)?;
             if let Known::Bad(fault, _) = self.schemas.get(index) {
                 let why = fault.text.to_string();
                 return self.fail(Error::Schema {
@@ -533,9 +533,9 @@ impl<'a> Worker<'a> {
     }
 
     /// Learns a schema: where its records go, or why they are bad.
-    fn learn(&mut self, schema: Schema) -> Turn<usize> {
+    fn learn(&mut self, schema: &Schema) -> Turn<usize> {
         let id = schema.id;
-        let mut plan = match self.schemas.read(&schema) {
+        let mut plan = match self.schemas.read(schema) {
             Ok(plan) => plan,
             Err(fault) => return Ok(self.schemas.learn_unknown(id, fault)),
         };
@@ -556,7 +556,7 @@ impl<'a> Worker<'a> {
             return Ok(index);
         }
         match schemas::ask(self.shared, &self.registry, &self.name, id) {
-            Answer::Schema(schema) => self.learn(schema),
+            Answer::Schema(schema) => self.learn(&schema),
             Answer::Bad(fault) => Ok(self.schemas.learn_unknown(id, fault)),
             Answer::Stopped => Err(Ended),
         }
@@ -637,7 +637,7 @@ impl<'a> Worker<'a> {
             match outcome {
                 Ok(time) => {
                     self.events
-                        .close(origin, id.expect("a decoded record has a schema"), time)
+                        .close(origin, id.expect("a decoded record has a schema"), time);
                 }
                 Err(fault) => {
                     self.events.take_back();

@@ -219,13 +219,13 @@ impl Written {
             (Self::Long, Values::Long(values)) => values.push(cursor.long()?),
             (Self::Int, Values::Long(values)) => values.push(i64::from(cursor.int()?)),
             (Self::Timestamp(unit), Values::Long(values)) => {
-                values.push(unit.micros(cursor.long()?)?)
+                values.push(unit.micros(cursor.long()?)?);
             }
             (Self::Double, Values::Double(values)) => {
-                values.push(f64::from_le_bytes(cursor.array()?))
+                values.push(f64::from_le_bytes(cursor.array()?));
             }
             (Self::Float, Values::Double(values)) => {
-                values.push(f64::from(f32::from_le_bytes(cursor.array()?)))
+                values.push(f64::from(f32::from_le_bytes(cursor.array()?)));
             }
             (Self::Int, Values::Double(values)) => values.push(f64::from(cursor.int()?)),
             (Self::Long, Values::Double(values)) => values.push(cursor.long()? as f64),
@@ -239,28 +239,10 @@ impl Written {
             (Self::Bytes, Values::Bytes(runs)) => runs.push(cursor.bytes()?),
             (Self::Fixed(size), Values::Bytes(runs)) => runs.push(cursor.take(*size)?),
             (Self::Enum(symbols), Values::Bytes(runs)) => {
-                let index = cursor.long()?;
-                let symbol = usize::try_from(index)
-                    .ok()
-                    .and_then(|index| symbols.get(index))
-                    .ok_or_else(|| {
-                        Fault::new(
-                            Code::Malformed,
-                            format!("symbol {index} of an enum of {}", symbols.len()),
-                        )
-                    })?;
-                runs.push(symbol.as_bytes());
+                runs.push(symbol(symbols, cursor.long()?)?.as_bytes());
             }
             (Self::Uuid, Values::Bytes(runs)) => {
-                let bytes: [u8; 16] = cursor.array()?;
-                let mut shown = String::with_capacity(36);
-                for (index, byte) in bytes.iter().enumerate() {
-                    if matches!(index, 4 | 6 | 8 | 10) {
-                        shown.push('-');
-                    }
-                    let _ = write!(shown, "{byte:02x}");
-                }
-                runs.push(shown.as_bytes());
+                runs.push(uuid(cursor.array()?).as_bytes());
             }
             (Self::LocalTimestamp(unit), Values::Bytes(runs)) => {
                 let moment = DateTime::from_timestamp_micros(unit.micros(cursor.long()?)?)
@@ -320,6 +302,29 @@ fn out_of_range() -> Fault {
 #[inline]
 fn text(bytes: &[u8]) -> Result<&str, Fault> {
     std::str::from_utf8(bytes).map_err(|error| Fault::new(Code::BadUtf8, error.to_string()))
+}
+
+fn symbol(symbols: &[String], index: i64) -> Result<&str, Fault> {
+    usize::try_from(index)
+        .ok()
+        .and_then(|index| symbols.get(index))
+        .map(String::as_str)
+        .ok_or_else(|| {
+            let text = format!("symbol {index} of an enum of {}", symbols.len());
+            Fault::new(Code::Malformed, text)
+        })
+}
+
+/// A UUID as people write it.
+fn uuid(bytes: [u8; 16]) -> String {
+    let mut shown = String::with_capacity(36);
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            shown.push('-');
+        }
+        let _ = write!(shown, "{byte:02x}");
+    }
+    shown
 }
 
 /// A big-endian two's complement number of at most `precision` digits.

@@ -4,7 +4,7 @@ use goldrecord_ingestor::TopicSettings;
 use goldrecord_registry::SchemaType;
 use goldrecord_service::config::Format;
 
-use crate::world::{JUNE, SMALL, World, framed, small, without_failpoints};
+use crate::world::{JUNE, SMALL, World, framed, hex, small, without_failpoints};
 
 /// Sends each value between two good ones and returns the codes in their order.
 fn codes(
@@ -27,12 +27,7 @@ fn codes(
     let bad = world.rows_of("t", "bad");
     assert_eq!(bad.len(), values.len());
     for (row, value) in bad.iter().zip(values) {
-        let bytes = value.as_deref().map(|value| {
-            value
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect::<String>()
-        });
+        let bytes = value.as_deref().map(hex);
         assert_eq!(
             row.get("_raw_value"),
             bytes.as_ref(),
@@ -152,7 +147,7 @@ fn json_records_that_contradict_their_schema_are_bad() {
             json(r#"{"ts":TS,"text":"","flag":"true"}"#),
             "type_mismatch",
         ),
-        (json(r#"[1]"#), "type_mismatch"),
+        (json(r"[1]"), "type_mismatch"),
         (json(r#"{"ts":TS}"#), "missing_field"),
         (
             json(r#"{"ts":TS,"text":"","inner":{"more":1}}"#),

@@ -76,7 +76,6 @@ fn kafka_is_told_what_the_table_has() {
 
 #[test]
 fn a_crash_at_any_step_loses_and_doubles_nothing() {
-    let _guard = with_failpoints();
     const STEPS: [&str; 7] = [
         "ingestor::before-begin",
         "ingestor::after-begin",
@@ -86,6 +85,7 @@ fn a_crash_at_any_step_loses_and_doubles_nothing() {
         "ingestor::after-commit",
         "ingestor::before-kafka-commit",
     ];
+    let _guard = with_failpoints();
     for step in STEPS {
         // At its first and at its third time.
         for action in ["return", "2*off->return"] {

@@ -1,6 +1,7 @@
 //! A broker, a registry and a lake, and what a test asks of them.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -272,12 +273,7 @@ fn show(array: &ArrayRef, row: usize) -> Option<String> {
     }
     Some(match array.data_type() {
         DataType::Utf8 => array.as_string::<i32>().value(row).to_owned(),
-        DataType::Binary => array
-            .as_binary::<i32>()
-            .value(row)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
+        DataType::Binary => hex(array.as_binary::<i32>().value(row)),
         DataType::Int32 => array.as_primitive::<Int32Type>().value(row).to_string(),
         DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
         DataType::Float64 => array.as_primitive::<Float64Type>().value(row).to_string(),
@@ -288,6 +284,13 @@ fn show(array: &ArrayRef, row: usize) -> Option<String> {
             .value(row)
             .to_string(),
         _ => arrow::util::display::array_value_to_string(array, row).expect("shown"),
+    })
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
     })
 }
 

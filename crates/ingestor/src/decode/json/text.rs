@@ -39,26 +39,25 @@ impl<'a> Text<'a> {
     /// The fault of something else standing where `wanted` should.
     #[cold]
     fn unexpected(&self, wanted: &str) -> Fault {
-        match self.peek() {
-            None => Fault::new(
+        if self.peek().is_none() {
+            Fault::new(
                 Code::Truncated,
                 format!("the text ends where {wanted} should stand"),
-            ),
-            Some(_) => {
-                let found = self
-                    .document
-                    .get(self.at..)
-                    .and_then(|rest| rest.chars().next())
-                    .unwrap_or('\u{fffd}');
-                Fault::new(
-                    Code::Malformed,
-                    format!(
-                        "`{}` at byte {} where {wanted} should stand",
-                        found.escape_default(),
-                        self.at
-                    ),
-                )
-            }
+            )
+        } else {
+            let found = self
+                .document
+                .get(self.at..)
+                .and_then(|rest| rest.chars().next())
+                .unwrap_or('\u{fffd}');
+            Fault::new(
+                Code::Malformed,
+                format!(
+                    "`{}` at byte {} where {wanted} should stand",
+                    found.escape_default(),
+                    self.at
+                ),
+            )
         }
     }
 
@@ -272,20 +271,16 @@ impl<'a> Text<'a> {
     fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
         let start = self.at + 1;
         self.expect(b'"', "a string")?;
-        match self.plain_run()? {
-            b'"' => {
-                self.at += 1;
-                Ok(Cow::Borrowed(&self.document[start..self.at - 1]))
-            }
-            _ => {
-                let mut out = self.bytes()[start..self.at].to_vec();
-                self.unescape(&mut out)?;
-                // The document is UTF-8 and escapes are written as UTF-8.
-                Ok(Cow::Owned(
-                    String::from_utf8(out).expect("text unescaped from UTF-8 is UTF-8"),
-                ))
-            }
+        if self.plain_run()? == b'"' {
+            self.at += 1;
+            return Ok(Cow::Borrowed(&self.document[start..self.at - 1]));
         }
+        let mut out = self.bytes()[start..self.at].to_vec();
+        self.unescape(&mut out)?;
+        // The document is UTF-8 and escapes are written as UTF-8.
+        Ok(Cow::Owned(
+            String::from_utf8(out).expect("text unescaped from UTF-8 is UTF-8"),
+        ))
     }
 
     /// Appends a string's text.

@@ -149,17 +149,17 @@ impl Ingestor {
             return;
         };
         let from = stale.unwrap_or(*at);
-        let Some(state) = self.topic.partitions.get_mut(&partition) else {
+        let Some(owned) = self.topic.partitions.get_mut(&partition) else {
             return;
         };
         for offset in log[partition as usize].range(from..).take(count) {
             if stale.is_some() && broken != Broken::Lease {
                 // The consumer's thread names the lease under which it fetched; an old one never counts.
-                assert!(*lease >= state.lease());
+                assert!(*lease >= owned.lease());
                 continue;
             }
-            if let Offered::Next { gap } = state.offer(*offset) {
-                state.count(offset % 7 != 0);
+            if let Offered::Next { gap } = owned.offer(*offset) {
+                owned.count(offset % 7 != 0);
                 self.filling.records.push((partition, *offset));
                 if !gap.is_empty() {
                     self.filling.gaps.push((partition, gap.len()));
