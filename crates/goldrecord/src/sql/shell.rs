@@ -1,6 +1,8 @@
 //! The interactive shell: history, completion, several lines to a query.
 
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -72,30 +74,60 @@ pub async fn run(
                 "json" => format = Format::Json,
                 other => eprintln!("no format `{other}`: table, csv or json"),
             },
-            "\\d" => show(&context, TABLES, format, &interrupts).await?,
-            command if command.starts_with("\\d ") => {
-                show(
-                    &context,
-                    &format!("describe {}", command[3..].trim()),
-                    format,
-                    &interrupts,
-                )
-                .await?;
-            }
-            command if command.starts_with('\\') => {
+            command if command.starts_with('\\') && !is_describe(command) => {
                 eprintln!("no command `{command}`: \\? lists them");
             }
-            query => show(&context, query, format, &interrupts).await?,
+            query => {
+                let sql = match query.strip_prefix("\\d") {
+                    None => query.to_owned(),
+                    Some("") => TABLES.to_owned(),
+                    Some(table) => format!("describe {}", table.trim()),
+                };
+                match show(&context, &sql, format, &interrupts).await? {
+                    Shown::Whole => {}
+                    Shown::GivenUp => {
+                        keep(&mut editor, history.as_ref());
+                        return Err(start_anew());
+                    }
+                }
+            }
         }
     }
-    if let Some(history) = &history {
-        save_history(&mut editor, history);
-    }
+    keep(&mut editor, history.as_ref());
     Ok(())
+}
+
+/// Whether a command is `\d` or `\d TABLE`.
+fn is_describe(command: &str) -> bool {
+    command == "\\d" || command.starts_with("\\d ")
 }
 
 const TABLES: &str = "select table_schema as schema, table_name as \"table\" \
     from information_schema.tables where table_schema not in ('information_schema', 'main') order by 1, 2";
+
+/// How a query ended.
+enum Shown {
+    /// With its rows, or with why there are none.
+    Whole,
+    /// By Ctrl-C.
+    GivenUp,
+}
+
+/// The same shell in a new process image. A join that computes for hours asks nobody whether to go
+/// on, so nothing less than this stops it.
+fn start_anew() -> Error {
+    eprintln!("the query was given up");
+    let again = std::env::current_exe().map(|program| {
+        Command::new(program)
+            .args(std::env::args_os().skip(1))
+            .exec()
+    });
+    match again {
+        Ok(error) | Err(error) => Error::Refused(format!(
+            "the shell cannot start anew after the query was given up: {error}"
+        )),
+    }
+}
 
 /// Told of every Ctrl-C while a query runs. The thread is its own, so that it is heard when queries
 /// keep every other one busy.
@@ -122,18 +154,14 @@ async fn show(
     query: &str,
     format: Format,
     interrupts: &Notify,
-) -> Result<()> {
+) -> Result<Shown> {
     let started = Instant::now();
     // A task of its own: a query computes for long without looking up.
     let (asked, text) = (context.clone(), query.to_owned());
-    let mut task = tokio::spawn(async move { super::answer(&asked, &text).await });
+    let task = tokio::spawn(async move { super::answer(&asked, &text).await });
     let answer = tokio::select! {
-        answer = &mut task => answer.map_err(|error| Error::Refused(format!("the query ended early: {error}"))).flatten(),
-        () = interrupts.notified() => {
-            task.abort();
-            eprintln!("the query was given up");
-            return Ok(());
-        }
+        answer = task => answer.map_err(|error| Error::Refused(format!("the query ended early: {error}"))).flatten(),
+        () = interrupts.notified() => return Ok(Shown::GivenUp),
     };
     match answer {
         Ok(batches) => {
@@ -153,7 +181,7 @@ async fn show(
         }
         Err(error) => eprintln!("{error}"),
     }
-    Ok(())
+    Ok(Shown::Whole)
 }
 
 /// `$XDG_STATE_HOME/goldrecord/history`, or nothing where there is no home.
@@ -166,7 +194,8 @@ fn history_file() -> Option<PathBuf> {
     Some(state.join("goldrecord/history"))
 }
 
-fn save_history(editor: &mut Editor<Completion, DefaultHistory>, file: &PathBuf) {
+fn keep(editor: &mut Editor<Completion, DefaultHistory>, file: Option<&PathBuf>) {
+    let Some(file) = file else { return };
     let saved = file
         .parent()
         .map_or(Ok(()), std::fs::create_dir_all)
