@@ -465,8 +465,11 @@ async fn end(context: &SessionContext, verdict: &Verdict, place: &Place) -> Resu
         ))?;
     }
     output::print(&format!("report    {}", place.report().display()))?;
+    // As it can be typed: the demo's binary is seldom on the path.
+    let program = std::env::current_exe().unwrap_or_else(|_| "goldrecord".into());
     output::print(&format!(
-        "look      goldrecord sql --dir {}",
+        "look      {} sql --dir {}",
+        program.display(),
         place.dir().display()
     ))
 }
