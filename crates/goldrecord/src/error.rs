@@ -24,7 +24,7 @@ pub enum Error {
     Eventsim(#[from] goldrecord_eventsim::Error),
     /// Events could not be taken from Kafka to bronze.
     #[error(transparent)]
-    Ingestor(#[from] goldrecord_ingestor::Error),
+    Ingestor(Box<goldrecord_ingestor::Error>),
     /// The registry, real or embedded.
     #[error(transparent)]
     Registry(#[from] goldrecord_registry::Error),
@@ -86,6 +86,12 @@ pub enum Error {
     /// Something that must hold does not.
     #[error("{0}")]
     Refused(String),
+}
+
+impl From<goldrecord_ingestor::Error> for Error {
+    fn from(error: goldrecord_ingestor::Error) -> Self {
+        Self::Ingestor(Box::new(error))
+    }
 }
 
 impl From<DataFusionError> for Error {

@@ -36,7 +36,7 @@ enum Command {
     Demo(demo::Options),
     /// Query bronze, silver and gold; without a query, open a shell
     Sql {
-        /// The query, such as "select * from gold.listening_hourly limit 5"
+        /// The query, such as "show tables"
         query: Option<String>,
         /// How rows are written
         #[arg(long, value_enum, default_value_t)]

@@ -65,12 +65,12 @@ pub async fn run(
         stop.clone(),
     )?);
     let producer = producer(servers, source, ledger, Arc::clone(&sent), stop.clone()).await;
-    let produced = match producer {
+    let sent_bytes = match producer {
         Ok(producer) => spawn_blocking(producer).await.map_err(panicked).flatten(),
         Err(error) => Err(error),
     };
     done.store(true, Ordering::Release);
-    if produced.is_err() {
+    if sent_bytes.is_err() {
         stop.request();
     }
     let ingested = ingestor.await.map_err(panicked).flatten();
@@ -80,7 +80,7 @@ pub async fn run(
     }
     // A failed ingestor is why a producer that waits for it stopped, so it is told first.
     ingested?;
-    let bytes = produced?;
+    let bytes = sent_bytes?;
     let events = sent.total();
     let (committed, commits) = (taken.events.total(), taken.commits.load(Ordering::Relaxed));
     if committed != events {

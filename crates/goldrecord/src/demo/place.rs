@@ -180,7 +180,7 @@ impl Place {
             config.kafka.group,
             config.registry.url,
             config.lake.url,
-            config.layers.project,
+            config.layers.project.display().to_string(),
         );
         replace(&self.dir.join("goldrecord.toml"), &text)
     }

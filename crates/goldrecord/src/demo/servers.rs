@@ -10,6 +10,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::RDKafkaErrorCode;
@@ -167,10 +168,7 @@ async fn wait_until_gone(servers: &str) -> Result<()> {
             let metadata = consumer
                 .fetch_metadata(None, PATIENCE)
                 .map_err(|error| failed(error.to_string()))?;
-            let known = metadata
-                .topics()
-                .iter()
-                .map(rdkafka::metadata::MetadataTopic::name);
+            let known = metadata.topics().iter().map(MetadataTopic::name);
             let mut left = known.filter(|name| Topic::from_name(name).is_some());
             match left.next() {
                 None => return Ok(()),
@@ -226,11 +224,7 @@ pub async fn records(servers: &str) -> Result<u64> {
 fn held(consumer: &BaseConsumer, topic: &str) -> KafkaResult<u64> {
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
     let mut records = 0;
-    for partition in metadata
-        .topics()
-        .iter()
-        .flat_map(|topic| topic.partitions())
-    {
+    for partition in metadata.topics().iter().flat_map(MetadataTopic::partitions) {
         let (low, high) = consumer.fetch_watermarks(topic, partition.id(), PATIENCE)?;
         records += (high - low).max(0) as u64;
     }

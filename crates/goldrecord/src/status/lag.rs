@@ -8,6 +8,7 @@ use goldrecord_lake::Lake;
 use goldrecord_service::Config;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::metadata::MetadataTopic;
 use serde::Serialize;
 
 use super::Topics;
@@ -99,11 +100,7 @@ fn ask(servers: &str, offsets: &BTreeMap<String, BTreeMap<i32, i64>>) -> Result<
             .fetch_metadata(Some(topic), PATIENCE)
             .map_err(failed)?;
         let mut partitions = Vec::new();
-        for partition in metadata
-            .topics()
-            .iter()
-            .flat_map(|topic| topic.partitions())
-        {
+        for partition in metadata.topics().iter().flat_map(MetadataTopic::partitions) {
             let (low, end) = consumer
                 .fetch_watermarks(topic, partition.id(), PATIENCE)
                 .map_err(failed)?;

@@ -106,16 +106,19 @@ pub async fn ask(lake: &Lake, config: &Config, broker_ended: bool) -> Result<Sta
 impl Status {
     /// For a terminal.
     pub fn text(&self) -> String {
-        let mut text = format!("lake {}\n", self.lake);
-        match &self.published {
-            Some(build) => text += &format!("published build {}\n", build.number),
-            None => text += "no build is published yet\n",
-        }
-        match &self.topics {
-            Topics::Unknown(why) => text += &format!("lag unknown: {why}\n"),
-            Topics::Known(topics) => text += &format!("\n{}\n", lag::table(topics)),
-        }
-        text + &format!("\n{}", self.tables_text())
+        let build = self.published.as_ref().map_or_else(
+            || "no build is published yet".to_owned(),
+            |build| format!("published build {}", build.number),
+        );
+        let lag = match &self.topics {
+            Topics::Unknown(why) => format!("lag unknown: {why}"),
+            Topics::Known(topics) => format!("\n{}", lag::table(topics)),
+        };
+        format!(
+            "lake {}\n{build}\n{lag}\n\n{}",
+            self.lake,
+            self.tables_text()
+        )
     }
 
     fn tables_text(&self) -> Table {

@@ -111,17 +111,20 @@ impl Held {
     }
 
     fn figures(&self, next: i64) -> String {
-        let mut text = format!("{} events", thousands(self.good as u64));
-        for (count, what) in [
+        let others: String = [
             (self.bad, "bad"),
             (self.in_gaps(), "in gaps"),
             (self.expired, "expired"),
-        ] {
-            if count > 0 {
-                text += &format!(" + {} {what}", thousands(count as u64));
-            }
-        }
-        text + &format!(" = offsets {}..{next}", self.start.unwrap_or_default())
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .flat_map(|(count, what)| [" + ".into(), thousands(count as u64), format!(" {what}")])
+        .collect();
+        format!(
+            "{} events{others} = offsets {}..{next}",
+            thousands(self.good as u64),
+            self.start.unwrap_or_default()
+        )
     }
 }
 
@@ -219,9 +222,8 @@ fn count(
     let kinds = column(0, &DataType::Utf8);
     let kinds = kinds.as_string::<i32>();
     let numbers = [1, 2, 3, 4].map(|index| column(index, &DataType::Int64));
-    let [partitions, epochs, offsets, ends] = numbers
-        .each_ref()
-        .map(|array| array.as_primitive::<Int64Type>());
+    let [partitions, epochs, offsets, ends] =
+        numbers.each_ref().map(AsArray::as_primitive::<Int64Type>);
     for row in 0..batch.num_rows() {
         let stretch = Stretch {
             partition: partitions.value(row),

@@ -79,7 +79,9 @@ mod tests {
 
     fn of(offsets: &[i64]) -> Offsets {
         let mut set = Offsets::default();
-        offsets.iter().for_each(|offset| set.insert(*offset));
+        for offset in offsets {
+            set.insert(*offset);
+        }
         set
     }
 
@@ -94,7 +96,9 @@ mod tests {
     #[test]
     fn what_is_missing_comes_in_stretches() {
         let set = of(&[65_535, 65_536, 65_540]);
-        let missing: Vec<Range> = set.missing(65_530..65_542, &[65_530..65_532]).collect();
-        assert_eq!(missing, [65_532..65_535, 65_537..65_540, 65_541..65_542]);
+        let missing: Vec<Range> = set
+            .missing(65_530..65_542, &[65_530..65_532, 65_541..65_542])
+            .collect();
+        assert_eq!(missing, [65_532..65_535, 65_537..65_540]);
     }
 }

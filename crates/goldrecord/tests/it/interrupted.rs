@@ -18,6 +18,9 @@ fn is_ingesting(dir: &Path) -> bool {
     has_version(dir, "bronze/listen_events", 3)
 }
 
+/// Whether a moment of a demo in a folder has come.
+type Moment = fn(&Path) -> bool;
+
 fn is_building(dir: &Path) -> bool {
     has_version(dir, "silver/dim_dates", 0)
 }
@@ -71,7 +74,7 @@ fn a_build_that_was_killed_goes_on_and_readers_never_saw_half_of_it() {
 #[test]
 fn ctrl_c_at_any_moment_ends_within_seconds_and_the_next_run_works() {
     let dir = TempDir::new().unwrap();
-    let moments: [(&str, fn(&Path) -> bool); 3] = [
+    let moments: [(&str, Moment); 3] = [
         ("at once", |dir| dir.join(".lock").exists()),
         ("on the way to bronze", is_ingesting),
         ("in the build", is_building),

@@ -14,7 +14,7 @@ pub const SMALL: [&str; 6] = ["--events", "5000", "--users", "300", "--days", "3
 /// One that is long enough to be interrupted.
 pub const LONG: [&str; 6] = ["--events", "200000", "--users", "2000", "--days", "3"];
 /// Nothing that is awaited takes longer, on however busy a machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How a command ended and what it said.
 #[derive(Debug)]
