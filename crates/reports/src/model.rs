@@ -218,7 +218,7 @@ pub struct Stage {
     pub name: String,
     /// Events (or rows) handled.
     pub events: u64,
-    /// Bytes written; 0 is not shown.
+    /// Bytes handled; 0 is not shown.
     #[serde(default)]
     pub bytes: u64,
     /// How long it took.

@@ -203,7 +203,7 @@ async fn stages(
     let context = published::session(&lake, &config.layers.target).await?;
     let facts = Facts {
         generated_at: chrono::Utc::now().format("%Y-%m-%d %H:%M UTC").to_string(),
-        source: settings.to_string(),
+        source: settings.source.in_words(),
         lake: config.lake.url.clone(),
         build: build.build.map(u64::cast_signed),
         release,

@@ -220,6 +220,24 @@ fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     move |source| Error::File { path, source }
 }
 
+impl Source {
+    /// Where the events come from, beside their number.
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Simulated { users, seed, .. } => {
+                format!("{} simulated listeners, seed {seed}", thousands(*users))
+            }
+            Self::Replayed { file, .. } => {
+                let name = file.file_name().map_or_else(
+                    || file.display().to_string(),
+                    |name| name.to_string_lossy().into_owned(),
+                );
+                format!("replayed from {name}")
+            }
+        }
+    }
+}
+
 impl std::fmt::Display for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.source {

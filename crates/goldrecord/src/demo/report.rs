@@ -10,6 +10,7 @@ use goldrecord_reports::{
 };
 
 use crate::Result;
+use crate::output::thousands;
 use crate::rows::{Row, query};
 use crate::verify::{Verdict, balance};
 
@@ -144,8 +145,8 @@ async fn kpis(context: &SessionContext, days: &[(Day, f64)]) -> Result<Vec<Kpi>>
             users as f64,
             Unit::Count,
             format!(
-                "{:.0} active on an average day",
-                per(active_days as f64, days.len() as u64)
+                "{} active on an average day",
+                thousands(per(active_days as f64, days.len() as u64).round() as u64)
             ),
             trend(|day| day.active_users),
         ),
@@ -153,27 +154,21 @@ async fn kpis(context: &SessionContext, days: &[(Day, f64)]) -> Result<Vec<Kpi>>
             "Time listened",
             seconds,
             Unit::Seconds,
-            format!(
-                "{} different songs",
-                crate::output::thousands(count(row, "songs")?)
-            ),
+            format!("{} different songs", thousands(count(row, "songs")?)),
             days.iter().map(|(_, seconds)| *seconds).collect(),
         ),
         kpi(
             "Average session",
             per(row.number("session_seconds")?.unwrap_or_default(), sessions),
             Unit::Seconds,
-            format!("{} sessions", crate::output::thousands(sessions)),
+            format!("{} sessions", thousands(sessions)),
             Vec::new(),
         ),
         kpi(
             "Registrations",
             count(row, "registrations")? as f64,
             Unit::Count,
-            format!(
-                "{} went from free to paid",
-                crate::output::thousands(upgrades)
-            ),
+            format!("{} went from free to paid", thousands(upgrades)),
             Vec::new(),
         ),
         kpi(

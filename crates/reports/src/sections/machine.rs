@@ -33,7 +33,7 @@ pub fn pipeline(out: &mut String, report: &Report) {
 
 fn stages(out: &mut String, stages: &[Stage], total: f64) {
     out.push_str("<table class=\"cards\"><thead><tr><th scope=\"col\">Stage</th>");
-    for head in ["Events", "Time", "Rate", "Written"] {
+    for head in ["Events", "Time", "Rate", "Bytes"] {
         put!(out, "<th scope=\"col\" class=\"num\">{head}</th>");
     }
     out.push_str("<th scope=\"col\" class=\"span\">Share of the time</th></tr></thead><tbody>\n");
@@ -54,7 +54,7 @@ fn stages(out: &mut String, stages: &[Stage], total: f64) {
             ("Events", count(stage.events)),
             ("Time", seconds(stage.seconds)),
             ("Rate", rate),
-            ("Written", written),
+            ("Bytes", written),
         ] {
             put!(out, "<td class=\"num\" data-label=\"{head}\">{text}</td>");
         }
