@@ -1,3 +1,4 @@
+#!/bin/sh
 # Ends the servers of a process that is gone. Standard input comes from that process: a line for
 # each server started or stopped, and the end of input when the process itself ends, however that
 # came about. The first argument is the servers' folder, removed unless told to keep it.
