@@ -38,6 +38,20 @@ fn main() -> anyhow::Result<()> {
         .context("cannot start the runtime")?;
     let shutdown = runtime.block_on(async { Shutdown::on_signals() })?;
     let ingestor = Ingestor::new(Settings::from(&config), lake, registry);
-    ingestor.run(runtime.handle(), Until::Shutdown, &shutdown, &Silent)?;
+    let summary = ingestor.run(runtime.handle(), Until::Shutdown, &shutdown, &Silent)?;
+    for (topic, own) in &summary.topics {
+        tracing::info!(
+            topic,
+            good = own.good,
+            bad = own.bad,
+            gaps = own.gaps,
+            commits = own.commits,
+            "done"
+        );
+    }
+    tracing::info!(
+        peak_buffer_bytes = summary.peak_memory,
+        "everything read is committed"
+    );
     Ok(())
 }

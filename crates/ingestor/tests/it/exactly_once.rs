@@ -1,9 +1,10 @@
 //! Nothing is lost or doubled, whatever dies and when.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use goldrecord_ingestor::{Error, Ingestor, Silent, TopicSettings, Until, bronze};
+use goldrecord_ingestor::{Error, Ingestor, Progress, Silent, TopicSettings, Until, bronze};
 use goldrecord_lake::{Outcome, Proposal, TxnStep};
 use goldrecord_registry::SchemaType;
 use goldrecord_service::Shutdown;
@@ -14,6 +15,16 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::world::{
     JUNE, SMALL, World, drained, framed, small, with_failpoints, without_failpoints,
 };
+
+/// Counts the records read.
+#[derive(Default)]
+struct Received(AtomicU64);
+
+impl Progress for Received {
+    fn received(&self, _topic: &str, records: u64, _bytes: u64) {
+        self.0.fetch_add(records, Ordering::Relaxed);
+    }
+}
 
 fn send(world: &World, id: u32, partitions: i32, numbers: std::ops::Range<i64>) {
     for number in numbers {
@@ -120,6 +131,7 @@ fn a_flush_that_another_owner_overtook_is_dropped_whole() {
     let settings = world.settings(&[("t", TopicSettings::default())]);
     fail::cfg("ingestor::before-commit", "pause").expect("a failpoint");
     let shutdown = Shutdown::new();
+    let received = Received::default();
     let table = world.lake.table(&bronze::path("t"));
     std::thread::scope(|scope| {
         let run = scope.spawn(|| {
@@ -130,20 +142,17 @@ fn a_flush_that_another_owner_overtook_is_dropped_whole() {
                     (("t".to_owned(), 1), 50),
                 ])),
                 &shutdown,
-                &Silent,
+                &received,
             )
         });
-        // Another owner commits the first ten offsets of one partition, as gaps to keep the balance.
-        let deadline = Instant::now() + Duration::from_secs(20);
-        let mut snapshot = loop {
-            assert!(Instant::now() < deadline, "the partitions begin");
-            match world.runtime.block_on(table.latest()).expect("read") {
-                Some(snapshot) if snapshot.txns.len() == 2 => break snapshot,
-                _ => std::thread::sleep(Duration::from_millis(20)),
-            }
-        };
-        // Until the flush stands before its commit.
-        std::thread::sleep(Duration::from_secs(1));
+        // Once all records are read, so that both partitions were opened at 0, another owner commits the
+        // first ten offsets of one.
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while received.0.load(Ordering::Relaxed) < 100 {
+            assert!(Instant::now() < deadline, "the records are read");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let mut snapshot = world.snapshot("t");
         let app_id = snapshot
             .txns
             .keys()
