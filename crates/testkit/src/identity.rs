@@ -54,13 +54,15 @@ impl Stat {
     }
 
     /// The second field is the program's name in brackets and may hold anything, so counting
-    /// starts behind the last bracket: the state is field 3 and the start field 22.
+    /// starts behind the last bracket: the state is field 3, the number of threads field 20 and the
+    /// start field 22. A process whose first thread has ended lives on in the others, and listens.
     fn parse(stat: &str) -> Option<Self> {
         let (_, fields) = stat.rsplit_once(')')?;
         let fields: Vec<&str> = fields.split_whitespace().collect();
         Some(Self {
             start: fields.get(22 - 3)?.parse().ok()?,
-            is_dead: matches!(*fields.first()?, "Z" | "X"),
+            is_dead: matches!(*fields.first()?, "Z" | "X")
+                && matches!(*fields.get(20 - 3)?, "0" | "1"),
         })
     }
 }
@@ -86,5 +88,18 @@ mod tests {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 1";
         let stat = Stat::parse(stat).expect("a stat line");
         assert_eq!((stat.start, stat.is_dead), (4242, false));
+    }
+
+    #[test]
+    fn a_process_is_dead_when_its_last_thread_is() {
+        let stat = |state: &str, threads: u32| {
+            let line = format!(
+                "7 (a) {state} 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 {threads} 0 4242 1 1"
+            );
+            Stat::parse(&line).expect("a stat line")
+        };
+        assert!(stat("Z", 1).is_dead);
+        assert!(!stat("Z", 5).is_dead);
+        assert!(!stat("S", 1).is_dead);
     }
 }
