@@ -106,6 +106,30 @@ pub(crate) fn signal_group(leader: u32, signal: Signal) {
     let _ = kill_process_group(pid, signal);
 }
 
+/// Waits until no thread of a process runs, at most `patience`: a signal to stop reaches them one by one.
+pub(crate) fn wait_until_stopped(pid: u32, patience: Duration) {
+    let deadline = Instant::now() + patience;
+    while !is_stopped(pid) && Instant::now() < deadline {
+        std::thread::sleep(GLANCE);
+    }
+}
+
+/// Whether every thread stands still or is gone.
+fn is_stopped(pid: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return true;
+    };
+    threads.flatten().all(|thread| {
+        let Ok(stat) = fs::read_to_string(thread.path().join("stat")) else {
+            return true;
+        };
+        let state = stat
+            .rsplit_once(')')
+            .and_then(|(_, fields)| fields.split_whitespace().next());
+        matches!(state, Some("T" | "t" | "Z" | "X"))
+    })
+}
+
 /// Waits until `child` ends, at most `patience`.
 pub(crate) fn wait_for_end(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
     let deadline = Instant::now() + patience;

@@ -165,9 +165,13 @@ impl Server {
         self.launch(&mut state)
     }
 
-    /// Freezes it: connections stay open and nothing answers.
+    /// Freezes it: connections stay open and nothing answers. Returns once every thread stands still.
     pub fn pause(&self) {
-        self.state().signal(Signal::STOP);
+        let state = self.state();
+        state.signal(Signal::STOP);
+        for (_, child) in &state.children {
+            process::wait_until_stopped(child.id(), STOP_PATIENCE);
+        }
     }
 
     /// Ends a pause.
