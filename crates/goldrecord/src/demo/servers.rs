@@ -6,7 +6,7 @@ use goldrecord_contract::Topic;
 use goldrecord_registry::embedded::Embedded;
 use goldrecord_service::Config;
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication, TopicResult};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -81,72 +81,73 @@ impl Servers {
 
 /// Make the topics that are not there yet.
 async fn make_topics(servers: &str) -> Result<()> {
-    let failed = |why: String| Error::Kafka {
-        servers: servers.to_owned(),
-        why,
-    };
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", servers)
-        .create()
-        .map_err(|error| failed(error.to_string()))?;
     let topics: Vec<NewTopic<'_>> = Topic::ALL
         .iter()
         .map(|topic| NewTopic::new(topic.name(), PARTITIONS, TopicReplication::Fixed(1)))
         .collect();
-    let options = AdminOptions::new()
-        .operation_timeout(Some(PATIENCE))
-        .request_timeout(Some(PATIENCE));
-    let results = admin
-        .create_topics(&topics, &options)
-        .await
-        .map_err(|error| {
-            failed(format!(
-                "{error}; is the broker running and [kafka] bootstrap_servers right?"
-            ))
-        })?;
-    for result in results {
-        match result {
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((topic, code)) => {
-                return Err(failed(format!("topic {topic} cannot be made: {code}")));
-            }
-        }
-    }
-    Ok(())
+    let results = admin(servers)?.create_topics(&topics, &patiently()).await;
+    every_topic(
+        servers,
+        results,
+        RDKafkaErrorCode::TopicAlreadyExists,
+        "made",
+    )
 }
 
 /// Remove the topics and make them anew, so that they are empty.
 pub async fn empty_topics(servers: &str) -> Result<()> {
+    let names: Vec<&str> = Topic::ALL.iter().map(|topic| topic.name()).collect();
+    let results = admin(servers)?.delete_topics(&names, &patiently()).await;
+    every_topic(
+        servers,
+        results,
+        RDKafkaErrorCode::UnknownTopicOrPartition,
+        "removed",
+    )?;
+    wait_until_gone(servers).await?;
+    make_topics(servers).await
+}
+
+fn admin(servers: &str) -> Result<AdminClient<DefaultClientContext>> {
+    ClientConfig::new()
+        .set("bootstrap.servers", servers)
+        .create()
+        .map_err(|error| Error::Kafka {
+            servers: servers.to_owned(),
+            why: error.to_string(),
+        })
+}
+
+fn patiently() -> AdminOptions {
+    AdminOptions::new()
+        .operation_timeout(Some(PATIENCE))
+        .request_timeout(Some(PATIENCE))
+}
+
+/// Whether every topic could be `done`; one that was so before (`already`) counts.
+fn every_topic(
+    servers: &str,
+    results: KafkaResult<Vec<TopicResult>>,
+    already: RDKafkaErrorCode,
+    done: &str,
+) -> Result<()> {
     let failed = |why: String| Error::Kafka {
         servers: servers.to_owned(),
         why,
     };
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", servers)
-        .create()
-        .map_err(|error| failed(error.to_string()))?;
-    let names: Vec<&str> = Topic::ALL.iter().map(|topic| topic.name()).collect();
-    let options = AdminOptions::new()
-        .operation_timeout(Some(PATIENCE))
-        .request_timeout(Some(PATIENCE));
-    let results = admin
-        .delete_topics(&names, &options)
-        .await
-        .map_err(|error| {
-            failed(format!(
-                "{error}; is the broker running and [kafka] bootstrap_servers right?"
-            ))
-        })?;
+    let results = results.map_err(|error| {
+        failed(format!(
+            "{error}; is the broker running and [kafka] bootstrap_servers right?"
+        ))
+    })?;
     for result in results {
-        match result {
-            Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
-            Err((topic, code)) => {
-                return Err(failed(format!("topic {topic} cannot be removed: {code}")));
-            }
+        if let Err((topic, code)) = result
+            && code != already
+        {
+            return Err(failed(format!("topic {topic} cannot be {done}: {code}")));
         }
     }
-    wait_until_gone(servers).await?;
-    make_topics(servers).await
+    Ok(())
 }
 
 /// Until the brokers no longer know the topics: they answer a removal before it is done.
