@@ -1,12 +1,2 @@
 -- Every listen is in exactly one place, be it the unknown one: the days where the two counts differ.
-select date, sum(listens) as missing
-from (
-    select {{ local_day() }} as date, count(*) as listens
-    from {{ ref('fct_listens') }}
-    group by {{ local_day() }}
-    union all
-    select date, -listens as listens
-    from {{ ref('listening_places_daily') }}
-) as balance
-group by date
-having sum(listens) <> 0
+{{ days_out_of_balance('count(*)', ref('fct_listens'), ref('listening_places_daily'), 'listens') }}
