@@ -1,28 +1,3 @@
 {{ config(partition_by='month') }}
 
-with user_months as (
-    select
-        {{ month_of('date') }} as month,
-        user_id,
-        count(*) as active_days,
-        {{ total('sessions') }} as sessions,
-        {{ total('listens') }} as listens,
-        {{ total('listened_ms') }} as listened_ms,
-        {{ count_if('is_paid') }} as paid_days,
-        {{ count_if(registered_that_day()) }} as registered_days
-    from {{ ref('user_days') }}
-    group by {{ month_of('date') }}, user_id
-)
-
-select
-    month,
-    count(*) as active_users,
-    {{ count_if('listens > 0') }} as listeners,
-    {{ count_if('paid_days > 0') }} as paid_users,
-    {{ count_if('registered_days > 0') }} as new_users,
-    {{ share(total('active_days'), 'count(*)') }} as days_per_user,
-    {{ total('sessions') }} as sessions,
-    {{ total('listens') }} as listens,
-    {{ seconds(total('listened_ms')) }} as seconds
-from user_months
-group by month
+{{ active_users_by('month', month_of('date')) }}
