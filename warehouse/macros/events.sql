@@ -60,3 +60,16 @@
     from {{ ref('fct_status_changes') }}
 )
 {%- endmacro %}
+
+{# How many of all_events there are, in all and of each kind, and the milliseconds listened. #}
+{% macro counts_by_kind() -%}
+        count(*) as events,
+        {{ count_if("kind = 'listen'") }} as listens,
+        {{ total('listened_ms') }} as listened_ms,
+        {{ count_if("kind = 'page_view'") }} as page_views,
+        {{ count_if("kind = 'page_view' and status >= 400") }} as failed_pages,
+        {{ count_if("kind = 'registration'") }} as registrations,
+        {{ count_if("kind = 'upgrade'") }} as upgrades,
+        {{ count_if("kind = 'downgrade'") }} as downgrades,
+        {{ count_if("kind = 'cancellation'") }} as cancellations
+{%- endmacro %}

@@ -10,6 +10,14 @@
     {%- endif %}
 {%- endmacro %}
 
+{#
+  The `reach` of a table by local day that draws on so many days before and after its own: outside of UTC, a day's events lie
+  in two UTC days.
+#}
+{% macro reach(days=0) -%}
+    {{ return(days if var('timezone') == 'UTC' else days + 1) }}
+{%- endmacro %}
+
 {# The Monday of a date's week. #}
 {% macro week_of(date) -%}
     cast(date_trunc('week', {{ date }}) as date)

@@ -2,4 +2,4 @@
 -- built in part only.
 select session_id, session_date, last_event_date, started_at, ended_at
 from {{ ref('fct_sessions') }}
-where {{ days_between('session_date', 'last_event_date') }} > {{ 1 if var('timezone') == 'UTC' else 2 }}
+where {{ days_between('session_date', 'last_event_date') }} > {{ reach(1) }}

@@ -1,4 +1,4 @@
-{{ config(partition_by='date', meta={'reach': 0 if var('timezone') == 'UTC' else 1}) }}
+{{ config(partition_by='date', meta={'reach': reach()}) }}
 
 with changes as (
     select

@@ -1,15 +1,7 @@
-{{ config(partition_by='date', meta={'reach': 0 if var('timezone') == 'UTC' else 1}) }}
+{{ config(partition_by='date', meta={'reach': reach()}) }}
 
 with listener_days as (
-    select
-        {{ local_day() }} as date,
-        artist_id,
-        user_id,
-        max(artist) as artist,
-        count(*) as listens,
-        {{ total(milliseconds('duration')) }} as listened_ms
-    from {{ ref('fct_listens') }}
-    group by {{ local_day() }}, artist_id, user_id
+    {{ listens_by_listener('artist_id', ['artist']) }}
 ),
 
 artist_days as (
@@ -17,9 +9,7 @@ artist_days as (
         date,
         artist_id,
         coalesce(max(artist), '(unknown)') as artist,
-        {{ total('listens') }} as listens,
-        count(user_id) as listeners,
-        {{ seconds(total('listened_ms')) }} as seconds
+        {{ listening_totals() }}
     from listener_days
     group by date, artist_id
 )

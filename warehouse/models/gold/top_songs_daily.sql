@@ -1,18 +1,7 @@
-{{ config(partition_by='date', meta={'reach': 0 if var('timezone') == 'UTC' else 1}) }}
+{{ config(partition_by='date', meta={'reach': reach()}) }}
 
--- By listener first: counting listeners is then a plain count.
 with listener_days as (
-    select
-        {{ local_day() }} as date,
-        song_id,
-        user_id,
-        max(song) as song,
-        max(artist_id) as artist_id,
-        max(artist) as artist,
-        count(*) as listens,
-        {{ total(milliseconds('duration')) }} as listened_ms
-    from {{ ref('fct_listens') }}
-    group by {{ local_day() }}, song_id, user_id
+    {{ listens_by_listener('song_id', ['song', 'artist_id', 'artist']) }}
 ),
 
 song_days as (
@@ -22,9 +11,7 @@ song_days as (
         coalesce(max(song), '(unknown)') as song,
         max(artist_id) as artist_id,
         coalesce(max(artist), '(unknown)') as artist,
-        {{ total('listens') }} as listens,
-        count(user_id) as listeners,
-        {{ seconds(total('listened_ms')) }} as seconds
+        {{ listening_totals() }}
     from listener_days
     group by date, song_id
 )

@@ -1,6 +1,6 @@
 -- A session belongs to the day it starts on and may run into the next: a day's rows are built from two days' events
 -- (`reach`), and the test sessions_within_reach fails when one lasts longer.
-{{ config(partition_by='session_date', meta={'reach': 1 if var('timezone') == 'UTC' else 2}) }}
+{{ config(partition_by='session_date', meta={'reach': reach(1)}) }}
 
 with sessions as (
     select
@@ -10,15 +10,7 @@ with sessions as (
         min(ts) as started_at,
         max(ts) as ended_at,
         max(user_id) as user_id,
-        count(*) as events,
-        {{ count_if("kind = 'listen'") }} as listens,
-        {{ total('listened_ms') }} as listened_ms,
-        {{ count_if("kind = 'page_view'") }} as page_views,
-        {{ count_if("kind = 'page_view' and status >= 400") }} as failed_pages,
-        {{ count_if("kind = 'registration'") }} as registrations,
-        {{ count_if("kind = 'upgrade'") }} as upgrades,
-        {{ count_if("kind = 'downgrade'") }} as downgrades,
-        {{ count_if("kind = 'cancellation'") }} as cancellations,
+        {{ counts_by_kind() }},
         {{ count_if("auth = 'Guest'") }} > 0 as has_guest,
         {{ count_if("page = 'Register'") }} > 0 as has_register_page,
         {{ count_if("auth = 'Logged In' and level = 'free'") }} > 0 as has_free,

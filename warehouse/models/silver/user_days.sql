@@ -1,4 +1,4 @@
-{{ config(partition_by='date', meta={'reach': 0 if var('timezone') == 'UTC' else 1}) }}
+{{ config(partition_by='date', meta={'reach': reach()}) }}
 
 -- By session first: counting a user's sessions is then a plain count.
 with session_days as (
@@ -6,15 +6,7 @@ with session_days as (
         {{ local_day() }} as date,
         user_id,
         session_id,
-        count(*) as events,
-        {{ count_if("kind = 'listen'") }} as listens,
-        {{ total('listened_ms') }} as listened_ms,
-        {{ count_if("kind = 'page_view'") }} as page_views,
-        {{ count_if("kind = 'page_view' and status >= 400") }} as failed_pages,
-        {{ count_if("kind = 'registration'") }} as registrations,
-        {{ count_if("kind = 'upgrade'") }} as upgrades,
-        {{ count_if("kind = 'downgrade'") }} as downgrades,
-        {{ count_if("kind = 'cancellation'") }} as cancellations,
+        {{ counts_by_kind() }},
         {{ count_if("level = 'paid'") }} as paid_events,
         min(registered_at) as registered_at
     from {{ all_events('event_date, ts, user_id, session_id, status, level, registered_at') }}
