@@ -54,6 +54,16 @@ pub enum Error {
         /// Its last lines.
         tail: String,
     },
+    /// A server does not do what it was asked to.
+    #[error("{server} refuses {what}: {answer}")]
+    Refused {
+        /// Which server.
+        server: Kind,
+        /// What it was asked.
+        what: String,
+        /// What it said.
+        answer: String,
+    },
     /// A port that a server is to listen on is in use.
     #[error(
         "{server} cannot have port {port}: it is in use by {holder}; stop that, or choose another with --{server}-port"

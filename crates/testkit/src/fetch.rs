@@ -1,7 +1,7 @@
 //! Gets the servers' programs, once for every process and test of this machine.
 //!
-//! They come as libraries from Maven Central (Kafka, HDFS, the registry) and npm (ClickHouse), and
-//! lie under `$XDG_CACHE_HOME/goldrecord/servers`, one folder a server and version. A folder gets
+//! They come as libraries from Maven Central (Kafka, HDFS, the registry) and npm (ClickHouse) or as
+//! a package of Debian's (Prometheus), and lie under `$XDG_CACHE_HOME/goldrecord/servers`, one folder a server and version. A folder gets
 //! its name when it is whole, so that a fetch cut short leaves nothing that looks like one.
 
 use std::fs::{self, File};
@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::process::{make_folder, write};
-use crate::{Error, Kind, Result, cache, template};
+pub(crate) use crate::program::java;
+use crate::program::{INSTALL, find, run};
+use crate::{Error, Kind, Result, cache, debian, template};
 
 const KAFKA: &str = "4.3.1";
 const HADOOP: &str = "3.5.0";
@@ -21,8 +23,6 @@ const CHDB: &str = "26.7.3-stable.1";
 const CHDB_PACKAGE: &str = "@chdb/lib-linux-x64-gnu";
 #[cfg(target_arch = "aarch64")]
 const CHDB_PACKAGE: &str = "@chdb/lib-linux-arm64-gnu";
-
-const INSTALL: &str = "`./dev test` and `./dev stack up` install it";
 
 /// The folder with the programs of `kind`, fetched now if that was never done.
 pub fn installation(kind: Kind) -> Result<PathBuf> {
@@ -51,9 +51,15 @@ pub fn installation(kind: Kind) -> Result<PathBuf> {
         Kind::Hdfs => fetch_jars(&partial, "hdfs", &hdfs_jars())?,
         Kind::Registry => fetch_registry(&partial)?,
         Kind::ClickHouse => fetch_clickhouse(&partial)?,
+        Kind::Prometheus => debian::unpack(&["prometheus", "promtool"], &partial)?,
     }
     fs::rename(&partial, &whole).map_err(Error::io("cannot rename to", &whole))?;
     Ok(whole)
+}
+
+/// Prometheus's tool that checks configurations and rules, and tests rules on series of one's own.
+pub fn promtool() -> Result<PathBuf> {
+    Ok(installation(Kind::Prometheus)?.join("usr/bin/promtool"))
 }
 
 /// Names everything that decides what is inside, so that a new version is fetched anew.
@@ -63,6 +69,8 @@ fn folder_name(kind: Kind) -> String {
         Kind::Hdfs => format!("hdfs-{HADOOP}"),
         Kind::Registry => format!("registry-{APICURIO}"),
         Kind::ClickHouse => format!("clickhouse-{CHDB}"),
+        // Whatever version Debian has on the day of the fetch.
+        Kind::Prometheus => "prometheus-debian".to_owned(),
     }
 }
 
@@ -149,7 +157,7 @@ fn fetch_registry(into: &Path) -> Result<()> {
 }
 
 fn fetch_clickhouse(into: &Path) -> Result<()> {
-    let mut npm = Command::new(find_program("npm", "to fetch ClickHouse", INSTALL)?);
+    let mut npm = Command::new(find("npm", "to fetch ClickHouse", INSTALL)?);
     npm.args([
         "install",
         "--silent",
@@ -164,7 +172,7 @@ fn fetch_clickhouse(into: &Path) -> Result<()> {
     let source = into.join("engine.c");
     write(&source, include_str!("templates/clickhouse-engine.c"))?;
     let library = format!("node_modules/{CHDB_PACKAGE}");
-    let mut compiler = Command::new(find_program("cc", "to link ClickHouse's engine", INSTALL)?);
+    let mut compiler = Command::new(find("cc", "to link ClickHouse's engine", INSTALL)?);
     compiler
         .arg("-O1")
         .arg("-o")
@@ -179,52 +187,8 @@ fn fetch_clickhouse(into: &Path) -> Result<()> {
 }
 
 fn maven() -> Result<Command> {
-    let mut maven = Command::new(find_program("mvn", "to fetch Java servers", INSTALL)?);
+    let mut maven = Command::new(find("mvn", "to fetch Java servers", INSTALL)?);
     // Quiet, never asking, without a progress bar.
     maven.args(["-q", "-B", "-ntp"]);
     Ok(maven)
-}
-
-/// The Java that runs the servers.
-pub(crate) fn java() -> Result<PathBuf> {
-    if let Some(home) = std::env::var_os("JAVA_HOME") {
-        let java = PathBuf::from(home).join("bin/java");
-        if java.is_file() {
-            return Ok(java);
-        }
-    }
-    find_program(
-        "java",
-        "to run Kafka, HDFS and the schema registry",
-        INSTALL,
-    )
-}
-
-fn find_program(name: &str, purpose: &str, mend: &'static str) -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|file| file.is_file());
-    found.ok_or_else(|| Error::Missing {
-        program: name.to_owned(),
-        purpose: purpose.to_owned(),
-        mend,
-    })
-}
-
-fn run(mut command: Command, what: &str) -> Result<()> {
-    let program = PathBuf::from(command.get_program());
-    let output = command
-        .output()
-        .map_err(Error::io("cannot start", program))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
-    said.push_str(&String::from_utf8_lossy(&output.stderr));
-    Err(Error::Failed {
-        what: what.to_owned(),
-        status: output.status.to_string(),
-        output: said,
-    })
 }

@@ -8,7 +8,28 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The body of a successful answer to `GET path` on 127.0.0.1, or what came instead.
 pub(crate) fn get(port: u16, path: &str) -> Result<String, String> {
-    let answer = exchange(port, path).map_err(|e| format!("GET {path} on port {port}: {e}"))?;
+    ask("GET", port, path)
+}
+
+/// The body of a successful answer to a `POST path` without a body, or what came instead.
+pub(crate) fn post(port: u16, path: &str) -> Result<String, String> {
+    ask("POST", port, path)
+}
+
+/// `text` as a value in a path's query.
+pub(crate) fn encode(text: &str) -> String {
+    let letter = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(letter).collect()
+}
+
+fn ask(method: &str, port: u16, path: &str) -> Result<String, String> {
+    let asked = format!("{method} {path} on port {port}");
+    let answer = exchange(method, port, path).map_err(|e| format!("{asked}: {e}"))?;
     let (head, body) = answer
         .split_once("\r\n\r\n")
         .ok_or_else(|| format!("no HTTP answer on port {port}"))?;
@@ -16,16 +37,16 @@ pub(crate) fn get(port: u16, path: &str) -> Result<String, String> {
     if status.starts_with('2') {
         Ok(body.to_owned())
     } else {
-        Err(format!("GET {path} on port {port}: status {status}"))
+        Err(format!("{asked}: status {status}, {}", body.trim()))
     }
 }
 
-fn exchange(port: u16, path: &str) -> std::io::Result<String> {
+fn exchange(method: &str, port: u16, path: &str) -> std::io::Result<String> {
     let mut stream = connect(port)?;
     // HTTP/1.0, so that the answer ends with the connection and comes in one piece.
     write!(
         stream,
-        "GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 0\r\n\r\n"
     )?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
@@ -39,4 +60,15 @@ pub(crate) fn connect(port: u16) -> std::io::Result<TcpStream> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_a_query_cannot_hold_is_encoded() {
+        assert_eq!(
+            super::encode("up{a=\"é\"} + 1"),
+            "up%7Ba%3D%22%C3%A9%22%7D%20%2B%201"
+        );
+    }
 }

@@ -1,5 +1,5 @@
-//! Real servers as child processes: Kafka, HDFS, a Schema Registry and ClickHouse, for tests and
-//! for `./dev stack`.
+//! Real servers as child processes: Kafka, HDFS, a Schema Registry, ClickHouse and Prometheus,
+//! for tests and for `./dev stack`.
 //!
 //! ```no_run
 //! use goldrecord_testkit::{Kafka, require};
@@ -13,18 +13,22 @@
 //! started it, even one that is killed. The programs are fetched once (see [`fetch`]).
 
 mod cache;
+mod debian;
+mod dice;
 mod error;
 pub mod fetch;
 mod http;
 mod identity;
 mod ports;
 mod process;
+mod program;
 mod require;
 mod server;
 mod servers;
 pub mod stack;
 mod template;
 
+pub use dice::Dice;
 pub use error::{Error, Result};
 pub use require::require;
-pub use servers::{ClickHouse, Hdfs, Kafka, Kind, SchemaRegistry};
+pub use servers::{ClickHouse, Hdfs, Kafka, Kind, Prometheus, Sample, SchemaRegistry};

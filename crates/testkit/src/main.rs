@@ -62,6 +62,9 @@ struct Up {
     /// ClickHouse's HTTP port (default 28123); the native protocol has the next one
     #[arg(long, value_name = "PORT")]
     clickhouse_port: Option<u16>,
+    /// Prometheus's port (default 28190)
+    #[arg(long, value_name = "PORT")]
+    prometheus_port: Option<u16>,
 }
 
 #[derive(Args)]
@@ -84,16 +87,23 @@ struct Place {
 
 #[derive(Args)]
 struct Wanted {
-    /// kafka, hdfs, registry, clickhouse (default: all)
+    /// kafka, hdfs, registry, clickhouse, prometheus (default: all, but for `up` not prometheus)
     #[arg(value_name = "SERVER")]
     servers: Vec<Kind>,
 }
 
 impl Wanted {
-    /// Each once, in the order in which servers are started.
-    fn kinds(&self) -> Vec<Kind> {
-        let named = |kind: &Kind| self.servers.is_empty() || self.servers.contains(kind);
-        Kind::ALL.into_iter().filter(named).collect()
+    /// Those named, each once, in the order in which servers are started; `otherwise` where none is.
+    fn kinds(&self, otherwise: &[Kind]) -> Vec<Kind> {
+        let named = if self.servers.is_empty() {
+            otherwise
+        } else {
+            &self.servers
+        };
+        Kind::ALL
+            .into_iter()
+            .filter(|kind| named.contains(kind))
+            .collect()
     }
 }
 
@@ -104,6 +114,7 @@ impl Up {
             (Kind::Hdfs, self.hdfs_port),
             (Kind::Registry, self.registry_port),
             (Kind::ClickHouse, self.clickhouse_port),
+            (Kind::Prometheus, self.prometheus_port),
         ];
         given
             .into_iter()
@@ -125,13 +136,13 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Fetch(wanted) => {
-            for kind in wanted.kinds() {
+            for kind in wanted.kinds(&Kind::ALL) {
                 println!("{kind}: {}", fetch::installation(kind)?.display());
             }
         }
         Command::Stack(StackCommand::Up(up)) => start(up)?,
         Command::Stack(StackCommand::Down(down)) => {
-            let wanted = down.wanted.kinds();
+            let wanted = down.wanted.kinds(&Kind::ALL);
             let stopped = Stack::open(down.place.dir)?.down(&wanted, down.purge)?;
             for kind in wanted {
                 let outcome = if stopped.contains(&kind) {
@@ -155,7 +166,7 @@ fn run(command: Command) -> anyhow::Result<()> {
 }
 
 fn start(up: Up) -> anyhow::Result<()> {
-    let (wanted, ports) = (up.wanted.kinds(), up.ports());
+    let (wanted, ports) = (up.wanted.kinds(&Kind::PIPELINE), up.ports());
     let stack = Stack::open(up.place.dir)?;
     let (started, configuration) = stack.up(&wanted, &ports)?;
     for server in started {

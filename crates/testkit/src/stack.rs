@@ -80,6 +80,7 @@ pub fn default_port(kind: Kind) -> u16 {
         Kind::Hdfs => 28_020,
         Kind::Registry => 28_082,
         Kind::ClickHouse => 28_123,
+        Kind::Prometheus => 28_190,
     }
 }
 
@@ -333,6 +334,8 @@ fn section(kind: Kind, address: &str) -> String {
         Kind::Hdfs => format!("\n[lake]\nurl = \"{address}/goldrecord\"\n"),
         Kind::Registry => format!("\n[registry]\nurl = \"{address}\"\n"),
         Kind::ClickHouse => format!("\n[clickhouse]\nurl = \"{address}\"\n"),
+        // It asks, nobody asks it.
+        Kind::Prometheus => String::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 mod clickhouse;
 mod hdfs;
 mod kafka;
+mod prometheus;
 mod registry;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use serde::Serialize;
 pub use clickhouse::ClickHouse;
 pub use hdfs::Hdfs;
 pub use kafka::Kafka;
+pub use prometheus::{Prometheus, Sample};
 pub use registry::SchemaRegistry;
 
 use crate::server::Recipe;
@@ -28,11 +30,20 @@ pub enum Kind {
     Hdfs,
     Registry,
     ClickHouse,
+    Prometheus,
 }
 
 impl Kind {
     /// Every server, in the order in which they are started.
-    pub const ALL: [Self; 4] = [Self::Kafka, Self::Hdfs, Self::Registry, Self::ClickHouse];
+    pub const ALL: [Self; 5] = [
+        Self::Kafka,
+        Self::Hdfs,
+        Self::Registry,
+        Self::ClickHouse,
+        Self::Prometheus,
+    ];
+    /// Those that events pass through.
+    pub const PIPELINE: [Self; 4] = [Self::Kafka, Self::Hdfs, Self::Registry, Self::ClickHouse];
 
     /// The name on the command line and in folders.
     pub fn name(self) -> &'static str {
@@ -41,6 +52,7 @@ impl Kind {
             Self::Hdfs => "hdfs",
             Self::Registry => "registry",
             Self::ClickHouse => "clickhouse",
+            Self::Prometheus => "prometheus",
         }
     }
 
@@ -51,6 +63,7 @@ impl Kind {
             Self::Hdfs => hdfs::PORTS as u16,
             Self::Registry => registry::PORTS as u16,
             Self::ClickHouse => clickhouse::PORTS as u16,
+            Self::Prometheus => prometheus::PORTS as u16,
         }
     }
 
@@ -61,6 +74,7 @@ impl Kind {
             Self::Hdfs => hdfs::url(port),
             Self::Registry => registry::url(port),
             Self::ClickHouse => clickhouse::url(port),
+            Self::Prometheus => prometheus::url(port),
         }
     }
 
@@ -72,6 +86,7 @@ impl Kind {
             Self::Hdfs => hdfs::recipe(&installation, dir, consecutive(port)),
             Self::Registry => registry::recipe(&installation, consecutive(port)),
             Self::ClickHouse => Ok(clickhouse::recipe(&installation, dir, consecutive(port))),
+            Self::Prometheus => Ok(prometheus::recipe(&installation, consecutive(port))),
         }
     }
 }
@@ -88,7 +103,10 @@ impl FromStr for Kind {
     fn from_str(name: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
         found.ok_or_else(|| {
-            format!("no server `{name}`; there are kafka, hdfs, registry and clickhouse")
+            format!(
+                "no server `{name}`; there are {}",
+                Self::ALL.map(Self::name).join(", ")
+            )
         })
     }
 }
