@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
+use goldrecord_ingestor::protocol::AppId;
 use goldrecord_lake::Lake;
 use goldrecord_service::Config;
 use rdkafka::ClientConfig;
@@ -65,15 +66,12 @@ async fn next_offsets(lake: &Lake, topic: &str) -> Result<BTreeMap<i32, i64>> {
     let Some(snapshot) = lake.table(&format!("bronze/{topic}")).latest().await? else {
         return Ok(BTreeMap::new());
     };
-    let mut newest: BTreeMap<i32, (i64, i64)> = BTreeMap::new();
+    let mut newest: BTreeMap<i32, (i32, i64)> = BTreeMap::new();
     for (id, next) in snapshot.txns.iter() {
-        let mut parts = id.rsplit('/');
-        let epoch = parts.next().and_then(|part| part.parse().ok());
-        let partition = parts.next().and_then(|part| part.parse().ok());
-        if let (Some(epoch), Some(partition)) = (epoch, partition) {
-            let entry = newest.entry(partition).or_insert((epoch, *next));
-            if epoch >= entry.0 {
-                *entry = (epoch, *next);
+        if let Some(id) = AppId::parse(id) {
+            let entry = newest.entry(id.partition).or_insert((id.epoch, *next));
+            if id.epoch >= entry.0 {
+                *entry = (id.epoch, *next);
             }
         }
     }

@@ -9,6 +9,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use futures::{StreamExt, TryStreamExt};
+use goldrecord_ingestor::protocol::AppId;
 use goldrecord_lake::{Lake, Snapshot};
 
 use super::Check;
@@ -245,16 +246,20 @@ fn name(topic: &str, stretch: Stretch) -> String {
     format!("balance of {topic}/{}{epoch}", stretch.partition)
 }
 
-/// The next offset of every stretch: the `txn` actions `<cluster>/<topic>/<partition>/<epoch>`.
+/// The next offset of every stretch.
 fn next_offsets(snapshot: &Snapshot) -> BTreeMap<Stretch, i64> {
     snapshot
         .txns
         .iter()
         .filter_map(|(id, next)| {
-            let mut parts = id.rsplit('/');
-            let epoch = parts.next()?.parse().ok()?;
-            let partition = parts.next()?.parse().ok()?;
-            Some((Stretch { partition, epoch }, *next))
+            let AppId {
+                partition, epoch, ..
+            } = AppId::parse(id)?;
+            let stretch = Stretch {
+                partition: partition.into(),
+                epoch: epoch.into(),
+            };
+            Some((stretch, *next))
         })
         .collect()
 }

@@ -52,6 +52,22 @@ impl fmt::Display for AppId {
 }
 
 impl AppId {
+    /// Reads one of a table's ids. `None`: it is no partition's, but of somebody else who wrote.
+    pub fn parse(id: &str) -> Option<Self> {
+        // Neither a topic's name nor a cluster's id holds a slash.
+        let mut parts = id.rsplitn(4, '/');
+        let epoch = parts.next()?.parse().ok()?;
+        let partition = parts.next()?.parse().ok()?;
+        let topic = parts.next()?.to_owned();
+        let cluster = parts.next()?.to_owned();
+        Some(Self {
+            cluster,
+            topic,
+            partition,
+            epoch,
+        })
+    }
+
     /// The partition's latest epoch in a table's numbers, and its next offset. `None`: never seen.
     pub fn latest(
         txns: &BTreeMap<String, i64>,
@@ -92,5 +108,28 @@ mod tests {
             epoch: 10,
         };
         assert_eq!(txns.get(&id.to_string()), Some(&3));
+    }
+
+    #[test]
+    fn an_id_is_read_as_it_was_written_and_those_of_others_are_not() {
+        let id = AppId {
+            cluster: "MkU3OEVBNTcwNTJENDM2Qk".into(),
+            topic: "play_v2.events-eu".into(),
+            partition: 11,
+            epoch: 2,
+        };
+        assert_eq!(AppId::parse(&id.to_string()), Some(id));
+        for other in [
+            "",
+            "2",
+            "11/2",
+            "t/11/2",
+            "c/t/11/",
+            "c/t/x/2",
+            "c/t/11/2/x",
+            "c/t/11/2.5",
+        ] {
+            assert_eq!(AppId::parse(other), None, "{other}");
+        }
     }
 }
