@@ -60,12 +60,12 @@ pub struct Optional<T>(std::marker::PhantomData<T>);
 impl FieldType for Timestamp {
     type Value<'a> = i64;
     const KIND: Kind = Kind::Timestamp;
+    // Written as the number it is.
     fn avro(value: i64, out: &mut Vec<u8>) {
-        encode::avro_long(value, out);
+        Long::avro(value, out);
     }
     fn json(key: &str, value: i64, out: &mut Vec<u8>) {
-        out.extend_from_slice(key.as_bytes());
-        encode::json_long(value, out);
+        Long::json(key, value, out);
     }
 }
 
