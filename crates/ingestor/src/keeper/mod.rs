@@ -1,0 +1,214 @@
+//! The thread that keeps one topic's table: makes it, opens partitions in it, writes and commits.
+//!
+//! Here are its jobs, and what all of them need of the table.
+
+mod evolve;
+mod flush;
+mod open;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use crossbeam_channel::{Receiver, Sender};
+use goldrecord_lake::{Error as LakeError, Refusal, Snapshot, Table, WriteOptions};
+
+use self::flush::Files;
+use crate::bronze;
+use crate::consumer::Probe;
+use crate::decode::{Field, Misfit};
+use crate::error::{Error, Result};
+use crate::memory::Charge;
+use crate::protocol::{AppId, Choice, Range, Step};
+use crate::shared::{Backoff, Shared};
+
+/// What the keeper is asked for. Jobs are done in order.
+pub(crate) enum Job {
+    /// Open these partitions.
+    Open(Vec<i32>),
+    /// Make room for these fields of the event.
+    Evolve(Vec<Field>),
+    /// Rows of the flush to come. Those of a generation given up are dropped.
+    Push {
+        generation: u64,
+        batch: RecordBatch,
+        charge: Charge,
+    },
+    /// Close the files and commit.
+    Flush { generation: u64, steps: Vec<Step> },
+}
+
+/// What the keeper answers.
+pub(crate) enum Reply {
+    Opened(Vec<Opened>),
+    Evolved(Result<SchemaRef, Misfit>),
+    Flushed(Flushed),
+}
+
+/// Where a partition is to be read from.
+pub(crate) struct Opened {
+    pub(crate) partition: i32,
+    pub(crate) epoch: i32,
+    pub(crate) stored: i64,
+    pub(crate) lost: Range,
+}
+
+/// What became of a flush.
+pub(crate) enum Flushed {
+    Committed {
+        version: i64,
+        written: u64,
+    },
+    /// Where the table is now, by partition: epoch and next offset.
+    Abandoned {
+        stored: BTreeMap<i32, (i32, i64)>,
+    },
+}
+
+pub(crate) struct Keeper<'a> {
+    pub(crate) shared: &'a Shared<'a>,
+    pub(crate) topic: String,
+    pub(crate) cluster: String,
+    pub(crate) servers: String,
+    pub(crate) table: Table,
+    pub(crate) choice: Choice,
+    pub(crate) probe: Arc<Probe>,
+    pub(crate) options: WriteOptions,
+    pub(crate) jobs: Receiver<Job>,
+    pub(crate) replies: Sender<Reply>,
+}
+
+impl Keeper<'_> {
+    pub(crate) fn run(self) {
+        if let Err(error) = self.work() {
+            self.shared.fail(error);
+        }
+    }
+
+    fn work(&self) -> Result<()> {
+        let Some(mut snapshot) = self.make()? else {
+            return Ok(());
+        };
+        let mut files = Files::default();
+        // Rows of an older generation belong to a flush that was given up.
+        let mut generation = 0;
+        for job in &self.jobs {
+            if self.shared.is_aborted() {
+                break;
+            }
+            let reply = match job {
+                Job::Open(partitions) => match self.open(&mut snapshot, &partitions)? {
+                    Some(opened) => Some(Reply::Opened(opened)),
+                    None => break,
+                },
+                Job::Evolve(fields) => match self.evolve(&mut snapshot, &fields)? {
+                    Some(evolved) => Some(Reply::Evolved(evolved)),
+                    None => break,
+                },
+                Job::Push {
+                    generation: of,
+                    batch,
+                    charge,
+                } => {
+                    if of >= generation {
+                        self.push(&snapshot, &mut files, batch, charge)?;
+                    }
+                    None
+                }
+                Job::Flush {
+                    generation: of,
+                    steps,
+                } => {
+                    assert_eq!(
+                        of, generation,
+                        "a flush of a generation given up is never asked for"
+                    );
+                    match self.flush(&mut snapshot, std::mem::take(&mut files), &steps)? {
+                        Some(flushed) => {
+                            generation += u64::from(matches!(flushed, Flushed::Abandoned { .. }));
+                            Some(Reply::Flushed(flushed))
+                        }
+                        None => break,
+                    }
+                }
+            };
+            if let Some(reply) = reply
+                && self.replies.send(reply).is_err()
+            {
+                break;
+            }
+        }
+        if let Some(writer) = files.writer.take() {
+            // Rows that will be read again: their files may stay behind when the lake is away.
+            let _ = self.shared.runtime.block_on(writer.abort());
+        }
+        Ok(())
+    }
+
+    /// Does `attempt` until the lake answers. `None`: the run ends first.
+    fn insist<T>(&self, mut attempt: impl FnMut() -> Result<T, LakeError>) -> Result<Option<T>> {
+        let mut backoff = Backoff::new();
+        loop {
+            match attempt() {
+                Ok(done) => {
+                    self.shared.wait_ends(&self.topic);
+                    return Ok(Some(done));
+                }
+                Err(error) if error.is_unavailable() => {
+                    self.shared.wait_begins(&self.topic, &error.to_string());
+                    if !backoff.pause(self.shared) {
+                        return Ok(None);
+                    }
+                }
+                Err(source) => return Err(self.lake_error(source)),
+            }
+        }
+    }
+
+    fn lake_error(&self, source: LakeError) -> Error {
+        Error::Lake {
+            table: self.table.path().to_owned(),
+            source: Box::new(source),
+        }
+    }
+
+    fn refused(&self, refusal: &Refusal) -> Error {
+        Error::Commit {
+            table: self.table.path().to_owned(),
+            why: refusal.to_string(),
+        }
+    }
+
+    /// The table, made without an event's field if it is not there.
+    fn make(&self) -> Result<Option<Snapshot>> {
+        let runtime = &self.shared.runtime;
+        self.insist(|| runtime.block_on(self.table.create(&bronze::spec(&self.topic))))
+    }
+
+    /// The table's newest version.
+    fn refresh(&self, snapshot: &mut Snapshot) -> Result<Option<()>> {
+        let newest = self.insist(|| self.shared.runtime.block_on(self.table.refresh(snapshot)))?;
+        Ok(newest.map(|newest| *snapshot = newest))
+    }
+
+    fn stored(
+        &self,
+        snapshot: &Snapshot,
+        partitions: impl Iterator<Item = i32>,
+    ) -> BTreeMap<i32, (i32, i64)> {
+        partitions
+            .filter_map(|partition| {
+                Some((
+                    partition,
+                    AppId::latest(&snapshot.txns, &self.cluster, &self.topic, partition)?,
+                ))
+            })
+            .collect()
+    }
+}
+
+/// This machine's clock in µs since 1970.
+pub(crate) fn now() -> i64 {
+    chrono::Utc::now().timestamp_micros()
+}
