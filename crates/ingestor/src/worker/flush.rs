@@ -1,0 +1,173 @@
+//! A flush of a topic: its rows go to the table's thread, and its outcome comes back.
+
+use std::collections::BTreeMap;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+
+use super::{Ended, Filling, Turn, Worker};
+use crate::bronze::{self, Cause, Others};
+use crate::consumer::Command;
+use crate::error::Error;
+use crate::keeper::{Job, now};
+use crate::progress::{Commit, TopicSummary};
+use crate::protocol::Step;
+
+/// The flush that flies.
+#[derive(Default)]
+pub(super) struct Flight {
+    pub(super) steps: Vec<Step>,
+    pub(super) bytes: u64,
+}
+
+impl Worker<'_> {
+    /// Flushes all that is there and waits until it is in the table, or given up.
+    pub(super) fn settle(&mut self) -> Turn {
+        loop {
+            while self.topic.is_flying() {
+                let reply = self.answer()?;
+                self.heed(reply)?;
+            }
+            if self.filling.since.is_none() {
+                return Ok(());
+            }
+            self.flush()?;
+        }
+    }
+
+    pub(super) fn flush(&mut self) -> Turn {
+        let steps = self.topic.take();
+        let listed = std::mem::take(&mut self.listed);
+        for (partition, ranges) in listed {
+            if let Some(epoch) = self
+                .topic
+                .partition(partition)
+                .and_then(|state| state.epoch())
+            {
+                self.others.gaps(partition, epoch, &ranges, Cause::Skipped);
+            }
+        }
+        self.send_events()?;
+        self.send_others()?;
+        let filling = std::mem::take(&mut self.filling);
+        if steps.is_empty() {
+            return Ok(());
+        }
+        self.flying = Flight {
+            steps: steps.clone(),
+            bytes: filling.bytes,
+        };
+        self.ask(Job::Flush {
+            generation: self.generation,
+            steps,
+        })
+    }
+
+    pub(super) fn send_events(&mut self) -> Turn {
+        if self.events.is_empty() {
+            return Ok(());
+        }
+        let batch = self.events.finish(now());
+        self.held.set(0);
+        self.push(batch)
+    }
+
+    pub(super) fn send_others(&mut self) -> Turn {
+        if self.others.is_empty() {
+            return Ok(());
+        }
+        let batch = self.others.finish(now());
+        self.push(batch)
+    }
+
+    fn push(&self, batch: Result<RecordBatch, ArrowError>) -> Turn {
+        match batch {
+            Ok(batch) => {
+                let charge = self.budget.charge(batch.get_array_memory_size());
+                self.ask(Job::Push {
+                    generation: self.generation,
+                    batch,
+                    charge,
+                })
+            }
+            Err(error) => self.fail(self.unfit(&error.to_string())),
+        }
+    }
+
+    pub(super) fn unfit(&self, why: &str) -> Error {
+        Error::Commit {
+            table: bronze::path(&self.name),
+            why: why.to_owned(),
+        }
+    }
+
+    pub(super) fn committed(&mut self, version: i64, written: u64) -> Turn {
+        let offsets = self.topic.committed();
+        let flight = std::mem::take(&mut self.flying);
+        let mut commit = Commit {
+            topic: self.name.clone(),
+            version,
+            good: 0,
+            bad: 0,
+            gaps: 0,
+            bytes: flight.bytes,
+            written,
+            offsets,
+        };
+        for step in &flight.steps {
+            commit.good += step.tally.good;
+            commit.bad += step.tally.bad;
+            commit.gaps += step.tally.gaps;
+        }
+        {
+            let mut summary = self.shared.summary();
+            let own: &mut TopicSummary = summary.topics.entry(self.name.clone()).or_default();
+            own.good += commit.good;
+            own.bad += commit.bad;
+            own.gaps += commit.gaps;
+            own.bytes += commit.bytes;
+            own.commits += 1;
+            own.offsets.extend(commit.offsets.iter().copied());
+        }
+        tracing::debug!(
+            topic = self.name,
+            version,
+            good = commit.good,
+            bad = commit.bad,
+            gaps = commit.gaps,
+            "committed"
+        );
+        fail::fail_point!("ingestor::before-kafka-commit", |_| {
+            self.shared
+                .fail(Error::Failpoint("ingestor::before-kafka-commit"));
+            Err(Ended)
+        });
+        let (topic, offsets) = (self.name.clone(), commit.offsets.clone());
+        self.shared.progress.committed(&commit);
+        self.channels
+            .commands
+            .send(Command::Commit { topic, offsets })
+            .map_err(|_| Ended)
+    }
+
+    pub(super) fn abandoned(&mut self, stored: &BTreeMap<i32, (i32, i64)>) -> Turn {
+        let positions = self.topic.abandoned(stored);
+        self.events.take_back_all();
+        self.others = Others::default();
+        self.listed.clear();
+        self.held.set(0);
+        self.filling = Filling::default();
+        self.flying = Flight::default();
+        self.generation += 1;
+        self.shared
+            .summary()
+            .topics
+            .entry(self.name.clone())
+            .or_default()
+            .abandoned += 1;
+        for position in positions {
+            self.seek(position)?;
+        }
+        Ok(())
+    }
+}

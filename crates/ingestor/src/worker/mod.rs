@@ -1,0 +1,304 @@
+//! The thread of one topic: decodes records, decides when to flush, keeps the protocol.
+//!
+//! Here is the loop: what it hears, and when it flushes.
+
+mod flush;
+mod records;
+mod schemas;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::datatypes::Fields;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use goldrecord_registry::Client;
+
+use self::flush::Flight;
+use crate::bronze::{Cause, Events, Others};
+use crate::consumer::{Command, Event};
+use crate::error::Error;
+use crate::keeper::{Flushed, Job, Opened, Reply};
+use crate::memory::{Budget, Charge};
+use crate::protocol::{Position, Range, Topic};
+use crate::schemas::{Schemas, TimeColumn};
+use crate::settings::{FlushPolicy, Settings, TopicSettings};
+use crate::shared::Shared;
+
+/// How long a thread waits before it looks whether the run has ended.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The thread's ends of its channels.
+pub(crate) struct Channels {
+    pub(crate) events: Receiver<Event>,
+    pub(crate) commands: Sender<Command>,
+    pub(crate) jobs: Sender<Job>,
+    pub(crate) replies: Receiver<Reply>,
+}
+
+pub(crate) struct Worker<'a> {
+    shared: &'a Shared<'a>,
+    name: String,
+    settings: &'a TopicSettings,
+    policy: FlushPolicy,
+    registry: Client,
+    budget: Arc<Budget>,
+    channels: Channels,
+    topic: Topic,
+    schemas: Schemas,
+    /// The schema of records without framing.
+    unframed: Option<u32>,
+    events: Events,
+    others: Others,
+    time: TimeColumn,
+    /// Gaps to be listed in one row a flush, by partition.
+    listed: BTreeMap<i32, Vec<Range>>,
+    /// What the columns being filled hold.
+    held: Charge,
+    filling: Filling,
+    flying: Flight,
+    generation: u64,
+    /// Answers that came while another was waited for.
+    answers: VecDeque<Reply>,
+    opened: bool,
+    stopping: bool,
+}
+
+/// What fills since the last flush.
+#[derive(Default)]
+struct Filling {
+    since: Option<Instant>,
+    records: u64,
+    bytes: u64,
+}
+
+/// The run ends: the error, if any, was told.
+struct Ended;
+
+/// A turn of the thread; `Err` ends it.
+type Turn<T = ()> = Result<T, Ended>;
+
+impl<'a> Worker<'a> {
+    pub(crate) fn new(
+        shared: &'a Shared<'a>,
+        name: &str,
+        cluster: &str,
+        settings: &'a Settings,
+        registry: Client,
+        budget: Arc<Budget>,
+        channels: Channels,
+    ) -> Self {
+        let policy = settings.flush;
+        let settings = &settings.topics[name];
+        let events = Events::new(Fields::empty()).expect("no field has a wrong type");
+        Self {
+            shared,
+            name: name.to_owned(),
+            settings,
+            policy,
+            registry,
+            held: budget.charge(0),
+            budget,
+            channels,
+            topic: Topic::new(cluster, name),
+            schemas: Schemas::new(settings.format),
+            unframed: None,
+            events,
+            others: Others::default(),
+            time: TimeColumn::Missing,
+            listed: BTreeMap::new(),
+            filling: Filling::default(),
+            flying: Flight::default(),
+            generation: 0,
+            answers: VecDeque::new(),
+            opened: false,
+            stopping: false,
+        }
+    }
+
+    pub(crate) fn run(mut self) {
+        // Whatever ended it was told by who found it.
+        let _ = self.work();
+        let _ = self.channels.commands.send(Command::Ended);
+    }
+
+    fn fail<T>(&self, error: Error) -> Turn<T> {
+        self.shared.fail(error);
+        Err(Ended)
+    }
+
+    fn work(&mut self) -> Turn {
+        loop {
+            if self.shared.is_aborted() {
+                return Err(Ended);
+            }
+            while let Some(reply) = self.answers.pop_front() {
+                self.heed(reply)?;
+            }
+            if self.is_due() {
+                self.flush()?;
+            }
+            // With one flush flying and the next one full, records wait: in our channel first, then in Kafka.
+            if self.topic.is_flying() && self.is_full() {
+                let reply = self.answer()?;
+                self.heed(reply)?;
+                continue;
+            }
+            let patience = self.patience();
+            crossbeam_channel::select_biased! {
+                recv(self.channels.replies) -> reply => match reply {
+                    Ok(reply) => self.heed(reply)?,
+                    Err(_) => return Err(Ended),
+                },
+                recv(self.channels.events) -> event => match event {
+                    Ok(event) => self.handle(event)?,
+                    Err(_) => return Err(Ended),
+                },
+                default(patience) => {}
+            }
+            if self.stopping {
+                return self.settle();
+            }
+        }
+    }
+
+    /// The next answer of the keeper, whatever it is about.
+    fn answer(&mut self) -> Turn<Reply> {
+        loop {
+            match self.channels.replies.recv_timeout(LOOK) {
+                Ok(reply) => return Ok(reply),
+                Err(RecvTimeoutError::Disconnected) => return Err(Ended),
+                Err(RecvTimeoutError::Timeout) if self.shared.is_aborted() => return Err(Ended),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    fn ask(&self, job: Job) -> Turn {
+        self.channels.jobs.send(job).map_err(|_| Ended)
+    }
+
+    fn is_full(&self) -> bool {
+        self.filling.records >= self.policy.rows || self.filling.bytes >= self.policy.bytes
+    }
+
+    fn is_due(&self) -> bool {
+        let Some(since) = self.filling.since else {
+            return false;
+        };
+        !self.topic.is_flying()
+            && (self.is_full()
+                || since.elapsed() >= self.policy.interval
+                || (self.shared.is_draining() && self.channels.events.is_empty()))
+    }
+
+    fn patience(&self) -> Duration {
+        match self.filling.since {
+            Some(since) if !self.topic.is_flying() => self
+                .policy
+                .interval
+                .saturating_sub(since.elapsed())
+                .min(LOOK),
+            _ => LOOK,
+        }
+    }
+
+    fn handle(&mut self, event: Event) -> Turn {
+        match event {
+            Event::Assigned(partitions) => {
+                if !self.opened {
+                    self.open()?;
+                }
+                if partitions
+                    .iter()
+                    .any(|partition| self.topic.partition(*partition).is_some())
+                {
+                    // Assigned anew without a revocation: what was read under the old assignment goes first.
+                    self.settle()?;
+                }
+                for partition in &partitions {
+                    self.topic.assign(*partition);
+                }
+                self.ask(Job::Open(partitions))
+            }
+            Event::Revoked(partitions, done) => {
+                self.settle()?;
+                for partition in partitions {
+                    self.topic.revoke(partition);
+                }
+                // The polling thread may have lost its patience.
+                let _ = done.send(());
+                Ok(())
+            }
+            Event::Positioned(partition, lease) => {
+                self.topic.positioned(partition, lease);
+                Ok(())
+            }
+            Event::Records(chunk) => self.take(chunk),
+            Event::OutOfRange => {
+                self.settle()?;
+                let partitions = self.topic.reopen();
+                if partitions.is_empty() {
+                    Ok(())
+                } else {
+                    self.ask(Job::Open(partitions))
+                }
+            }
+            Event::Stop => {
+                self.stopping = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn heed(&mut self, reply: Reply) -> Turn {
+        match reply {
+            Reply::Opened(partitions) => {
+                for Opened {
+                    partition,
+                    epoch,
+                    stored,
+                    lost,
+                } in partitions
+                {
+                    if let Some(position) = self.topic.resume(partition, epoch, stored, lost) {
+                        if !lost.is_empty() {
+                            tracing::error!(
+                                topic = self.name,
+                                partition,
+                                ?lost,
+                                "records were deleted before they were read"
+                            );
+                            self.others.gap(partition, epoch, lost, Cause::OutOfRange);
+                            self.filling.since.get_or_insert_with(Instant::now);
+                        }
+                        self.seek(position)?;
+                        self.shared
+                            .summary()
+                            .topics
+                            .entry(self.name.clone())
+                            .or_default()
+                            .offsets
+                            .insert(partition, stored);
+                    }
+                }
+                Ok(())
+            }
+            Reply::Flushed(Flushed::Committed { version, written }) => {
+                self.committed(version, written)
+            }
+            Reply::Flushed(Flushed::Abandoned { stored }) => self.abandoned(&stored),
+            Reply::Evolved(_) => {
+                unreachable!("new columns are waited for where they are asked for")
+            }
+        }
+    }
+
+    fn seek(&self, position: Position) -> Turn {
+        let topic = self.name.clone();
+        self.channels
+            .commands
+            .send(Command::Seek { topic, position })
+            .map_err(|_| Ended)
+    }
+}
