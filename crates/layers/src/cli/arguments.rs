@@ -1,0 +1,182 @@
+//! What the command line is read into: commands and flags as dbt has them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::manifest::ResourceType;
+use crate::output::Format;
+use crate::select::Indirect;
+
+/// A dbt project to silver and gold, incremental by itself.
+#[derive(Debug, Parser)]
+#[command(name = "goldrecord-layers", version)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(super) common: Common,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Common {
+    /// The folder of `dbt_project.yml`; else the working folder, else `[layers] project`.
+    #[arg(long, global = true, env = "DBT_PROJECT_DIR", value_name = "DIR")]
+    pub(super) project_dir: Option<PathBuf>,
+    /// The folder of `profiles.yml`; else it is looked for as dbt does.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(super) profiles_dir: Option<PathBuf>,
+    /// The profile; else the project's.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) profile: Option<String>,
+    /// The target of the profile; else its default.
+    #[arg(long, short = 't', global = true, value_name = "NAME")]
+    pub(super) target: Option<String>,
+    /// Variables that stand over the project's, as a YAML map: '{name: value}'.
+    #[arg(long, global = true, value_name = "YAML")]
+    pub(super) vars: Option<String>,
+    /// `goldrecord.toml`: the lake and what a build may use.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// How many models at once; else the target's, else `[layers] threads`.
+    #[arg(long, global = true, value_name = "N")]
+    pub(super) threads: Option<usize>,
+    /// How lines are written.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub(super) log_format: Format,
+    /// Print errors and what was asked for, nothing else.
+    #[arg(long, short = 'q', global = true)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Build and test models and seeds, in the order of what they read.
+    Build(Run),
+    /// Build models.
+    Run(Run),
+    /// Run tests.
+    Test(Run),
+    /// Load seeds.
+    Seed(Run),
+    /// List nodes.
+    #[command(alias = "list")]
+    Ls(List),
+    /// Write the compiled SQL to `target/compiled`; print that of selected nodes.
+    Compile(Pick),
+    /// Read the project and say what is wrong with it.
+    Parse,
+    /// What the lake knows of a model.
+    State {
+        #[command(subcommand)]
+        command: State,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum State {
+    /// Which way a model is brought up to date, and why.
+    Explain {
+        /// The models' or seeds' names.
+        #[arg(required = true)]
+        models: Vec<String>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Pick {
+    /// Nodes to select: names, `+name`, `tag:x`, `path:y`, `a,b` …
+    #[arg(long, short = 's', visible_alias = "models", short_alias = 'm', num_args = 1.., value_name = "CRITERIA")]
+    pub(super) select: Vec<String>,
+    /// Nodes to leave out.
+    #[arg(long, num_args = 1.., value_name = "CRITERIA")]
+    pub(super) exclude: Vec<String>,
+    /// Types to keep.
+    #[arg(long, num_args = 1.., value_name = "TYPE")]
+    pub(super) resource_type: Vec<Type>,
+    /// Types to leave out.
+    #[arg(long, num_args = 1.., value_name = "TYPE")]
+    pub(super) exclude_resource_type: Vec<Type>,
+    /// Which tests of selected nodes are selected with them.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) indirect_selection: Indirect,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Run {
+    #[command(flatten)]
+    pub(super) pick: Pick,
+    /// Compute the selected tables anew.
+    #[arg(long, short = 'f')]
+    pub(super) full_refresh: bool,
+    /// Start nothing more after the first failure.
+    #[arg(long, short = 'x')]
+    pub(super) fail_fast: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct List {
+    #[command(flatten)]
+    pub(super) pick: Pick,
+    /// What is printed of each node.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) output: Output,
+    /// Keys to print with `--output json`.
+    #[arg(long, num_args = 1.., value_name = "KEY")]
+    pub(super) output_keys: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// Qualified names, as `--select` takes them.
+    #[default]
+    Selector,
+    /// Names.
+    Name,
+    /// Files.
+    Path,
+    /// One object a line.
+    Json,
+    /// Names, and how each model is brought up to date (reads the lake).
+    Way,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Type {
+    Model,
+    Seed,
+    Source,
+    Test,
+    Exposure,
+    Analysis,
+    /// Everything.
+    All,
+    /// What `ls` lists when nothing is said.
+    Default,
+}
+
+impl Type {
+    /// The manifest's types that it stands for.
+    pub(super) fn resource_types(self) -> Vec<ResourceType> {
+        match self {
+            Self::Model => vec![ResourceType::Model],
+            Self::Seed => vec![ResourceType::Seed],
+            Self::Source => vec![ResourceType::Source],
+            Self::Test => vec![ResourceType::Test],
+            Self::Exposure => vec![ResourceType::Exposure],
+            Self::Analysis => vec![ResourceType::Analysis],
+            Self::All => {
+                let mut all = Self::Default.resource_types();
+                all.push(ResourceType::Analysis);
+                all
+            }
+            Self::Default => vec![
+                ResourceType::Model,
+                ResourceType::Seed,
+                ResourceType::Source,
+                ResourceType::Test,
+                ResourceType::Exposure,
+            ],
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `compile`: the SQL of the selected nodes, as files and on the screen.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::arguments::Pick;
+use super::{Exit, picked, print_out};
+use crate::manifest::{Manifest, ResourceType};
+use crate::output::Printer;
+use crate::{Error, Result};
+
+/// Write the compiled SQL below the target folder; print that of nodes named by `--select`.
+pub(super) fn compile(printer: &Printer, manifest: &Manifest, pick: &Pick) -> Result<Exit> {
+    let selected = picked(printer, manifest, pick, &[])?;
+    let mut written = 0;
+    let mut text = String::new();
+    for node in selected.iter().filter_map(|id| manifest.node(id)) {
+        let Some(sql) = &node.compiled_code else {
+            continue;
+        };
+        // A generic test's file lies below its YAML file's name, as dbt puts it.
+        let file = Path::new(&node.original_file_path);
+        let below = match file.extension().and_then(|extension| extension.to_str()) {
+            Some("yml" | "yaml") => file.join(&node.path),
+            _ => file.to_owned(),
+        };
+        let path = manifest
+            .root
+            .join(&manifest.target_path)
+            .join("compiled")
+            .join(&manifest.project)
+            .join(below);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
+        }
+        std::fs::write(&path, sql).map_err(|error| Error::file(path, error))?;
+        written += 1;
+        if !pick.select.is_empty() && node.resource_type != ResourceType::Test {
+            let _ = writeln!(text, "Compiled node '{}' is:\n{}\n", node.name, sql.trim());
+        }
+    }
+    print_out(&text)?;
+    printer.info(&format!(
+        "Compiled {written} nodes to {}/compiled",
+        manifest.target_path
+    ));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,172 @@
+//! The command line: dbt's commands and flags over the library.
+
+mod arguments;
+mod build;
+mod compile;
+mod list;
+mod state;
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use goldrecord_service::Config;
+
+pub use arguments::Cli;
+
+use self::arguments::{Command, Common, Pick, State, Type};
+use crate::manifest::ResourceType::{Model, Seed, Test};
+use crate::manifest::{Manifest, ResourceType};
+use crate::output::Printer;
+use crate::project::{self, Options};
+use crate::select::{Selection, select};
+use crate::{Error, Result};
+
+/// dbt's exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything is well.
+    Done = 0,
+    /// A node failed.
+    Failed = 1,
+    /// The command could not be run: the project, the profile or the options are wrong.
+    Unusable = 2,
+}
+
+/// Run a command and print what it has to say.
+pub async fn run(cli: Cli) -> Exit {
+    // What a list prints is for other programs: only the list goes to standard output.
+    let to_stderr = matches!(
+        cli.command,
+        Command::Ls(_) | Command::Compile(_) | Command::State { .. }
+    );
+    let out: Box<dyn std::io::Write + Send> = if to_stderr {
+        Box::new(std::io::stderr())
+    } else {
+        Box::new(std::io::stdout())
+    };
+    let lists = matches!(cli.command, Command::Ls(_) | Command::State { .. });
+    let printer = Printer::new(cli.common.log_format, cli.common.quiet, out);
+    if !lists {
+        printer.info(&format!(
+            "Running with goldrecord-layers={}",
+            env!("CARGO_PKG_VERSION")
+        ));
+    }
+    match execute(&cli, &printer, lists).await {
+        Ok(exit) => exit,
+        Err(error) => {
+            printer.error(&format!("Encountered an error:\n{error}"));
+            match error {
+                Error::Project(_) | Error::Many(_) | Error::File { .. } | Error::Usage(_) => {
+                    Exit::Unusable
+                }
+                _ => Exit::Failed,
+            }
+        }
+    }
+}
+
+async fn execute(cli: &Cli, printer: &Printer, lists: bool) -> Result<Exit> {
+    let full_refresh = match &cli.command {
+        Command::Build(run) | Command::Run(run) | Command::Test(run) | Command::Seed(run) => {
+            run.full_refresh
+        }
+        _ => false,
+    };
+    let options = Options {
+        profiles_dir: cli.common.profiles_dir.clone(),
+        profile: cli.common.profile.clone(),
+        target: cli.common.target.clone(),
+        vars: cli
+            .common
+            .vars
+            .as_deref()
+            .map(Options::parse_vars)
+            .transpose()?
+            .unwrap_or_default(),
+        full_refresh,
+    };
+    let manifest = project::load(&project_dir(&cli.common)?, &options)?;
+    if lists {
+        manifest
+            .warnings
+            .iter()
+            .for_each(|warning| printer.warning(warning));
+    } else {
+        printer.found(&manifest);
+    }
+    match &cli.command {
+        Command::Parse => Ok(Exit::Done),
+        Command::Build(run) => {
+            build::build(cli, printer, &manifest, run, &[Model, Seed, Test]).await
+        }
+        Command::Run(run) => build::build(cli, printer, &manifest, run, &[Model]).await,
+        Command::Test(run) => build::build(cli, printer, &manifest, run, &[Test]).await,
+        Command::Seed(run) => build::build(cli, printer, &manifest, run, &[Seed]).await,
+        Command::Ls(list) => list::ls(cli, printer, &manifest, list).await,
+        Command::Compile(pick) => compile::compile(printer, &manifest, pick),
+        Command::State {
+            command: State::Explain { models },
+        } => state::explain(cli, &manifest, models).await,
+    }
+}
+
+fn project_dir(common: &Common) -> Result<PathBuf> {
+    if let Some(dir) = &common.project_dir {
+        return Ok(dir.clone());
+    }
+    let here = PathBuf::from(".");
+    if here.join("dbt_project.yml").is_file() {
+        return Ok(here);
+    }
+    Ok(configuration(common)?.layers.project)
+}
+
+fn configuration(common: &Common) -> Result<Config> {
+    Config::load(common.config.as_deref()).map_err(|error| Error::Usage(error.to_string()))
+}
+
+/// The selected nodes; `kinds` are those that the command runs, none for all.
+fn picked(
+    printer: &Printer,
+    manifest: &Manifest,
+    pick: &Pick,
+    kinds: &[ResourceType],
+) -> Result<BTreeSet<String>> {
+    let types = |types: &[Type]| -> Vec<ResourceType> {
+        types
+            .iter()
+            .flat_map(|kind| kind.resource_types())
+            .collect()
+    };
+    let selection = Selection {
+        select: pick.select.clone(),
+        exclude: pick.exclude.clone(),
+        resource_types: types(&pick.resource_type),
+        exclude_resource_types: types(&pick.exclude_resource_type),
+        indirect: pick.indirect_selection,
+    };
+    let mut selected = select(manifest, &selection)?;
+    selected
+        .warnings
+        .iter()
+        .for_each(|warning| printer.warning(warning));
+    if !kinds.is_empty() {
+        selected.nodes.retain(|id| {
+            manifest.node(id).is_some_and(|node| {
+                kinds.contains(&node.resource_type)
+                    && (node.is_built() || node.resource_type == Test)
+            })
+        });
+    }
+    Ok(selected.nodes)
+}
+
+fn print_out(text: &str) -> Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        // Whoever read it has read enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|error| Error::file("standard output", error)),
+    }
+}
