@@ -103,6 +103,15 @@ impl Error {
         }
     }
 
+    /// For checks that go on after the first fault: well when none was found.
+    pub(crate) fn collected(errors: Vec<Error>) -> Result<()> {
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Self::many(errors))
+        }
+    }
+
     /// One error as it is, several as one.
     pub(crate) fn many(mut errors: Vec<Error>) -> Self {
         match errors.pop() {

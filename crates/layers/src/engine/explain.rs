@@ -8,7 +8,7 @@ use goldrecord_lake::Lake;
 use super::BuildOptions;
 use super::project::{Planned, Project, is_view};
 use super::session::Engine;
-use super::state::{Difference, decide};
+use super::state::{Difference, decide, differences};
 use super::ways::{ChangeKind, Way, short};
 use crate::manifest::{Manifest, Node};
 use crate::{Error, Result};
@@ -68,23 +68,12 @@ pub async fn explain(manifest: &Manifest, lake: &Lake, node: &Node) -> Result<Ex
     };
     let upstreams = project.upstreams(planned, &project.tables);
     let live = project.tables.get(&node.unique_id);
-    let mut differences = Vec::new();
-    if let Some(live) = live {
-        for upstream in &upstreams {
-            differences.push(upstream.difference(lake, live).await?);
-        }
-    }
-    let changes: Vec<_> = differences
-        .iter()
-        .map(|difference| difference.change.clone())
-        .collect();
+    let differences = differences(lake, &upstreams, live).await?;
     let way = decide(
         live,
-        &planned.fingerprint,
-        &planned.schema,
+        planned,
         &node.config.partition_by,
-        &planned.shape,
-        &changes,
+        &differences,
         false,
     );
     Ok(Explanation {

@@ -114,20 +114,15 @@ pub fn table_schema(node: &Node, plan: &LogicalPlan) -> SchemaRef {
 pub fn check_partitions(node: &Node, schema: &Schema) -> Result<()> {
     for name in &node.config.partition_by {
         let Ok(field) = schema.field_with_name(name) else {
-            let mut wrong = in_node(
+            let wrong = in_node(
                 node,
                 format!(
                     "`partition_by` names `{name}`, which is no column of {}",
                     node.name
                 ),
             );
-            if let Some(near) = nearest(
-                name,
-                schema.fields().iter().map(|field| field.name().as_str()),
-            ) {
-                wrong = wrong.help(format!("did you mean `{near}`?"));
-            }
-            return Err(wrong.into());
+            let known = schema.fields().iter().map(|field| field.name().as_str());
+            return Err(wrong.nearest(name, known).into());
         };
         if !matches!(
             field.data_type(),

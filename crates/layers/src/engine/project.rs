@@ -102,11 +102,8 @@ impl<'a> Project<'a> {
                 }
             }
         }
-        match errors.len() {
-            0 => Ok(project),
-            1 => Err(errors.remove(0)),
-            _ => Err(Error::Many(errors)),
-        }
+        Error::collected(errors)?;
+        Ok(project)
     }
 
     async fn plan_node(&self, node: &Node) -> Result<Option<Planned>> {

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::prelude::SessionContext;
 use sha2::{Digest, Sha256};
 
-use crate::diagnostics::{Diagnostic, nearest, place};
+use crate::diagnostics::{Diagnostic, place};
 use crate::manifest::{Manifest, Node};
 use crate::{Error, Result};
 
@@ -131,15 +131,13 @@ impl Text {
     fn check_named_columns(&self, node: &Node) -> Result<()> {
         for name in node.config.column_types.keys() {
             if !self.names.contains(name) {
-                let mut wrong = Diagnostic::new(format!(
+                let wrong = Diagnostic::new(format!(
                     "`column_types` names `{name}`, which is no column of {}",
                     node.name
                 ))
                 .at(place(&node.original_file_path, &self.content, 1, None));
-                if let Some(near) = nearest(name, self.names.iter().map(String::as_str)) {
-                    wrong = wrong.help(format!("did you mean `{near}`?"));
-                }
-                return Err(wrong.into());
+                let known = self.names.iter().map(String::as_str);
+                return Err(wrong.nearest(name, known).into());
             }
         }
         Ok(())

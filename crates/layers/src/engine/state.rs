@@ -6,8 +6,9 @@
 use arrow::datatypes::Schema;
 use goldrecord_lake::{AddFile, Changes, Lake, Snapshot, TxnStep};
 
+use super::project::PlannedTable;
 use super::relations::Rows;
-use super::ways::{Change, ChangeKind, Shape, Way};
+use super::ways::{Change, ChangeKind, Way};
 use crate::Result;
 
 /// The table property that holds the fingerprint of what filled the table.
@@ -129,14 +130,28 @@ impl Upstream {
     }
 }
 
+/// What came and went in each upstream since the table read it last; nothing where there is no
+/// table yet.
+pub async fn differences(
+    lake: &Lake,
+    upstreams: &[Upstream],
+    live: Option<&Snapshot>,
+) -> Result<Vec<Difference>> {
+    let mut differences = Vec::new();
+    if let Some(live) = live {
+        for upstream in upstreams {
+            differences.push(upstream.difference(lake, live).await?);
+        }
+    }
+    Ok(differences)
+}
+
 /// The way to bring a table up to date, given what it is now and what changed.
 pub fn decide(
     live: Option<&Snapshot>,
-    fingerprint: &str,
-    schema: &Schema,
+    planned: &PlannedTable,
     partition_by: &[String],
-    shape: &Shape,
-    changes: &[Change],
+    differences: &[Difference],
     full_refresh: bool,
 ) -> Way {
     let full = |why: &str| Way::Full {
@@ -151,13 +166,17 @@ pub fn decide(
     if full_refresh {
         return full("a full refresh was asked for");
     }
-    if then != fingerprint {
+    if *then != planned.fingerprint {
         return full("the model's SQL or configuration changed");
     }
-    if !same_columns(&live.schema, schema) || live.partition_columns != partition_by {
+    if !same_columns(&live.schema, &planned.schema) || live.partition_columns != partition_by {
         return full("the table's columns changed");
     }
-    shape.choose(changes)
+    let changes: Vec<Change> = differences
+        .iter()
+        .map(|difference| difference.change.clone())
+        .collect();
+    planned.shape.choose(&changes)
 }
 
 /// Whether two tables have the same columns, comments aside.

@@ -1,7 +1,9 @@
 //! Jinja as dbt's users write it: the project's macros, dbt's context, and errors at their place.
 
 pub mod blocks;
+mod calls;
 pub mod context;
+mod python;
 mod values;
 
 use std::collections::BTreeMap;
@@ -12,13 +14,14 @@ use minijinja::value::Value;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 use serde_norway::{Mapping, Value as Yaml};
 
-use crate::diagnostics::{Diagnostic, nearest, place};
+use crate::diagnostics::{Diagnostic, place};
 use context::{
-    ADAPTER, Adapter, BUILTINS, Builtin, ConfigFunction, Exceptions, FRAME, Frame, MacroCall,
+    ADAPTER, Adapter, BUILTINS, ConfigFunction, Exceptions, FRAME, Frame, MacroCall, Namespace,
+    RelationValue, VarFunction,
 };
-use context::{Namespace, RelationValue, VarFunction};
 
-pub use values::{python_str, serialized};
+pub use python::python_str;
+pub use values::serialized;
 
 /// The module that imports all macro files; every template imports it first.
 const MACROS: &str = "__macros__";
@@ -313,11 +316,8 @@ impl Jinja {
                 .iter()
                 .map(String::as_str)
                 .chain(BUILTINS.iter().map(|builtin| builtin.0));
-            let diagnostic = Diagnostic::new(format!("`{name}` is no macro or function"));
-            return match nearest(name, known) {
-                Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-                None => diagnostic,
-            };
+            return Diagnostic::new(format!("`{name}` is no macro or function"))
+                .nearest(name, known);
         }
         let kind = error.kind().to_string();
         Diagnostic::new(if detail.is_empty() {
@@ -335,21 +335,21 @@ fn environment(globals: &Globals) -> Environment<'static> {
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
     environment.set_formatter(|out, _, value| {
-        out.write_str(&values::python_str(value))
+        out.write_str(&python_str(value))
             .map_err(|_| Error::from(ErrorKind::WriteFailure))
     });
     for filter in ["as_native", "as_text", "as_number", "as_bool"] {
         environment.add_filter(filter, |value: Value| value);
     }
     for builtin in BUILTINS {
-        environment.add_global(builtin.0, Value::from_object(Builtin(builtin.0, builtin.1)));
+        environment.add_global(builtin.0, Value::from_object(*builtin));
     }
     let functions = ["ref", "source"].map(|name| {
         let builtin = BUILTINS
             .iter()
             .find(|builtin| builtin.0 == name)
             .expect("the list above holds both");
-        (name, Value::from_object(Builtin(builtin.0, builtin.1)))
+        (name, Value::from_object(*builtin))
     });
     environment.add_global("builtins", Value::from_pairs(functions));
     environment.add_global("config", Value::from_object(ConfigFunction));

@@ -1,10 +1,11 @@
-//! Lists and maps that templates change in place, and values printed as Python prints them.
+//! Lists and maps that templates change in place.
 
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minijinja::value::{Enumerator, Object, ObjectRepr, Serde, Value, ValueKind, from_args};
-use minijinja::{Error, ErrorKind, State};
+use minijinja::{Error, State};
+
+use super::calls::{failure, only, unknown_method, with_default};
 
 /// A list that `append`, `extend`, `insert`, `remove`, `pop` and `clear` change.
 #[derive(Debug, Default)]
@@ -44,7 +45,8 @@ pub fn mutable(value: &Value) -> Value {
     }
 }
 
-fn pairs(map: &Value) -> Vec<(Value, Value)> {
+/// A map's keys and values.
+pub fn pairs(map: &Value) -> Vec<(Value, Value)> {
     let Ok(keys) = map.try_iter() else {
         return Vec::new();
     };
@@ -60,6 +62,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// An index that may count from the end, counted from the start.
+fn from_start(index: i64, len: usize) -> Option<usize> {
+    let index = if index < 0 { index + len as i64 } else { index };
+    usize::try_from(index).ok()
+}
+
+fn place_of(item: &Value, items: &[Value]) -> Result<usize, Error> {
+    items
+        .iter()
+        .position(|other| other == item)
+        .ok_or_else(|| failure(format!("the list does not hold {item}")))
+}
+
 impl Object for List {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
         ObjectRepr::Seq
@@ -67,13 +82,8 @@ impl Object for List {
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let items = lock(&self.0);
-        let index = key.as_i64()?;
-        let index = if index < 0 {
-            index + items.len() as i64
-        } else {
-            index
-        };
-        items.get(usize::try_from(index).ok()?).cloned()
+        let at = from_start(key.as_i64()?, items.len())?;
+        items.get(at).cloned()
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
@@ -88,11 +98,11 @@ impl Object for List {
     ) -> Result<Value, Error> {
         match method {
             "append" => {
-                let (item,): (Value,) = from_args(args)?;
+                let item: Value = only(args)?;
                 lock(&self.0).push(item);
             }
             "extend" => {
-                let (more,): (Value,) = from_args(args)?;
+                let more: Value = only(args)?;
                 let more: Vec<Value> = more.try_iter()?.collect();
                 lock(&self.0).extend(more);
             }
@@ -103,50 +113,28 @@ impl Object for List {
                 items.insert(at, item);
             }
             "remove" => {
-                let (item,): (Value,) = from_args(args)?;
+                let item: Value = only(args)?;
                 let mut items = lock(&self.0);
-                let at = items
-                    .iter()
-                    .position(|other| *other == item)
-                    .ok_or_else(|| {
-                        Error::new(
-                            ErrorKind::InvalidOperation,
-                            format!("the list does not hold {item}"),
-                        )
-                    })?;
+                let at = place_of(&item, &items)?;
                 items.remove(at);
             }
             "pop" => {
-                let (at,): (Option<i64>,) = from_args(args)?;
+                let at: Option<i64> = only(args)?;
                 let mut items = lock(&self.0);
-                let at = at.unwrap_or(-1);
-                let at = if at < 0 { at + items.len() as i64 } else { at };
-                return match usize::try_from(at) {
-                    Ok(at) if at < items.len() => Ok(items.remove(at)),
-                    _ => Err(Error::new(
-                        ErrorKind::InvalidOperation,
-                        "pop from a list without that item",
-                    )),
-                };
+                return from_start(at.unwrap_or(-1), items.len())
+                    .filter(|at| *at < items.len())
+                    .map(|at| items.remove(at))
+                    .ok_or_else(|| failure("pop from a list without that item"));
             }
             "index" => {
-                let (item,): (Value,) = from_args(args)?;
-                return lock(&self.0)
-                    .iter()
-                    .position(|other| *other == item)
-                    .map(Value::from)
-                    .ok_or_else(|| {
-                        Error::new(
-                            ErrorKind::InvalidOperation,
-                            format!("the list does not hold {item}"),
-                        )
-                    });
+                let item: Value = only(args)?;
+                return place_of(&item, &lock(&self.0)).map(Value::from);
             }
             "clear" => lock(&self.0).clear(),
             "reverse" => lock(&self.0).reverse(),
             "sort" => lock(&self.0).sort(),
             "copy" => return Ok(Value::from_object(Self(Mutex::new(lock(&self.0).clone())))),
-            _ => return Err(Error::from(ErrorKind::UnknownMethod)),
+            _ => return Err(unknown_method()),
         }
         Ok(Value::from(()))
     }
@@ -172,7 +160,7 @@ impl Object for Map {
     ) -> Result<Value, Error> {
         match method {
             "update" => {
-                let (more,): (Value,) = from_args(args)?;
+                let more: Value = only(args)?;
                 let more = pairs(&more);
                 for (key, item) in more {
                     self.put(key, item);
@@ -180,7 +168,7 @@ impl Object for Map {
                 Ok(Value::from(()))
             }
             "setdefault" => {
-                let (key, default): (Value, Option<Value>) = from_args(args)?;
+                let (key, default): (Value, _) = with_default(args)?;
                 if let Some(found) = self.get_value(&key) {
                     return Ok(found);
                 }
@@ -189,16 +177,11 @@ impl Object for Map {
                 Ok(default)
             }
             "pop" => {
-                let (key, default): (Value, Option<Value>) = from_args(args)?;
+                let (key, default): (Value, _) = with_default(args)?;
                 let mut entries = lock(&self.0);
                 match entries.iter().position(|(other, _)| *other == key) {
                     Some(at) => Ok(entries.remove(at).1),
-                    None => default.ok_or_else(|| {
-                        Error::new(
-                            ErrorKind::InvalidOperation,
-                            format!("the map has no key {key}"),
-                        )
-                    }),
+                    None => default.ok_or_else(|| failure(format!("the map has no key {key}"))),
                 }
             }
             "clear" => {
@@ -206,7 +189,7 @@ impl Object for Map {
                 Ok(Value::from(()))
             }
             "copy" => Ok(Value::from_object(Self(Mutex::new(lock(&self.0).clone())))),
-            _ => Err(Error::from(ErrorKind::UnknownMethod)),
+            _ => Err(unknown_method()),
         }
     }
 }
@@ -218,83 +201,5 @@ impl Map {
             Some(entry) => entry.1 = item,
             None => entries.push((key, item)),
         }
-    }
-}
-
-/// A value as Python's `str()` shows it: `None`, `True`, `['a', 1]`.
-pub fn python_str(value: &Value) -> String {
-    if let Some(text) = value.as_str() {
-        return text.to_owned();
-    }
-    let mut out = String::new();
-    repr(value, &mut out);
-    out
-}
-
-fn repr(value: &Value, out: &mut String) {
-    if let Some(text) = value.as_str() {
-        let quote = if text.contains('\'') && !text.contains('"') {
-            '"'
-        } else {
-            '\''
-        };
-        out.push(quote);
-        for c in text.chars() {
-            match c {
-                '\\' => out.push_str("\\\\"),
-                '\n' => out.push_str("\\n"),
-                '\t' => out.push_str("\\t"),
-                '\r' => out.push_str("\\r"),
-                c if c == quote => {
-                    out.push('\\');
-                    out.push(c);
-                }
-                c => out.push(c),
-            }
-        }
-        out.push(quote);
-        return;
-    }
-    match value.kind() {
-        ValueKind::Undefined => {}
-        ValueKind::None => out.push_str("None"),
-        ValueKind::Bool => out.push_str(if value.is_true() { "True" } else { "False" }),
-        ValueKind::Seq => {
-            let items: Vec<Value> = value.try_iter().map(Iterator::collect).unwrap_or_default();
-            let (open, close) = if value.is_tuple() {
-                ('(', ')')
-            } else {
-                ('[', ']')
-            };
-            out.push(open);
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    out.push_str(", ");
-                }
-                repr(item, out);
-            }
-            if value.is_tuple() && items.len() == 1 {
-                out.push(',');
-            }
-            out.push(close);
-        }
-        ValueKind::Map
-            if value
-                .as_object()
-                .is_none_or(|object| object.repr() == ObjectRepr::Map) =>
-        {
-            out.push('{');
-            for (index, (key, item)) in pairs(value).iter().enumerate() {
-                if index > 0 {
-                    out.push_str(", ");
-                }
-                repr(key, out);
-                out.push_str(": ");
-                repr(item, out);
-            }
-            out.push('}');
-        }
-        // Numbers, relations and whatever else shows itself.
-        _ => drop(write!(out, "{value}")),
     }
 }

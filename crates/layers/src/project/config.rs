@@ -1,5 +1,7 @@
 //! Configuration: by folder from `dbt_project.yml`, from properties, from the file; then typed.
 
+use std::collections::BTreeMap;
+
 use serde_norway::{Mapping, Value as Yaml};
 
 use super::yaml;
@@ -89,13 +91,7 @@ pub fn typed(raw: &Mapping, resource_type: ResourceType) -> Result<Config, Diagn
             "alias" => config.alias = optional_text(key, value)?,
             "tags" => config.tags = texts(key, value)?,
             "meta" => {
-                let Some(mapping) = value.as_mapping() else {
-                    return Err(wrong(key, "a map"));
-                };
-                config.meta = mapping
-                    .iter()
-                    .filter_map(|(key, item)| Some((yaml::scalar(key)?, yaml::to_json(item))))
-                    .collect();
+                config.meta = map_of(key, value, "a map", |item| Some(yaml::to_json(item)))?;
             }
             "partition_by" => {
                 config.partition_by = match value.get("field") {
@@ -107,13 +103,8 @@ pub fn typed(raw: &Mapping, resource_type: ResourceType) -> Result<Config, Diagn
             "incremental_strategy" => config.incremental_strategy = optional_text(key, value)?,
             "full_refresh" => config.full_refresh = truth(key, value)?,
             "column_types" => {
-                let Some(mapping) = value.as_mapping() else {
-                    return Err(wrong(key, "a map of columns to types"));
-                };
-                config.column_types = mapping
-                    .iter()
-                    .filter_map(|(key, item)| Some((yaml::scalar(key)?, yaml::scalar(item)?)))
-                    .collect();
+                config.column_types =
+                    map_of(key, value, "a map of columns to types", yaml::scalar)?;
             }
             "delimiter" => match yaml::scalar(value).as_deref().map(str::as_bytes) {
                 Some([byte]) => config.delimiter = *byte,
@@ -192,6 +183,19 @@ fn optional_text(key: &str, value: &Yaml) -> Result<Option<String>, Diagnostic> 
 
 fn texts(key: &str, value: &Yaml) -> Result<Vec<String>, Diagnostic> {
     yaml::texts(value).ok_or_else(|| wrong(key, "a text or a list of texts"))
+}
+
+fn map_of<T>(
+    key: &str,
+    value: &Yaml,
+    expected: &str,
+    item: impl Fn(&Yaml) -> Option<T>,
+) -> Result<BTreeMap<String, T>, Diagnostic> {
+    let mapping = value.as_mapping().ok_or_else(|| wrong(key, expected))?;
+    Ok(mapping
+        .iter()
+        .filter_map(|(name, value)| Some((yaml::scalar(name)?, item(value)?)))
+        .collect())
 }
 
 fn truth(key: &str, value: &Yaml) -> Result<Option<bool>, Diagnostic> {

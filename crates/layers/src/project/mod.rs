@@ -13,7 +13,7 @@ mod yaml;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
 use serde_norway::{Mapping, Value as Yaml};
@@ -98,13 +98,7 @@ fn render_early(file: &str, text: &str, vars: &Mapping) -> Result<String> {
 fn empty_frame(package: &str) -> Arc<Frame> {
     Arc::new(Frame {
         package: package.to_owned(),
-        this: None,
-        graph: None,
-        unique_id: String::new(),
-        depends_on: Vec::new(),
-        incremental: false,
-        config: Mapping::new(),
-        captured: Mutex::default(),
+        ..Frame::default()
     })
 }
 

@@ -12,7 +12,7 @@ use super::{Ended, Run, lock};
 use crate::engine::project::{Planned, PlannedTable, Versions, place};
 use crate::engine::seeds::Seed;
 use crate::engine::stage::{Staged, Stager};
-use crate::engine::state::{BUILD, FINGERPRINT, decide};
+use crate::engine::state::{BUILD, FINGERPRINT, decide, differences};
 use crate::engine::ways::Way;
 use crate::manifest::{Node, ResourceType};
 use crate::reporter::Status;
@@ -100,27 +100,17 @@ impl Run<'_> {
                 message: None,
             }))
     }
+
     async fn table(&self, node: &Node, planned: &PlannedTable) -> Result<Ended> {
         let versions = self.snapshot_of_versions();
         let upstreams = self.project.upstreams(planned, &versions);
         let found = versions.get(&node.unique_id);
-        let mut differences = Vec::new();
-        if let Some(live) = found {
-            for upstream in &upstreams {
-                differences.push(upstream.difference(self.project.lake, live).await?);
-            }
-        }
-        let changes: Vec<_> = differences
-            .iter()
-            .map(|difference| difference.change.clone())
-            .collect();
+        let differences = differences(self.project.lake, &upstreams, found).await?;
         let way = decide(
             found,
-            &planned.fingerprint,
-            &planned.schema,
+            planned,
             &node.config.partition_by,
-            &planned.shape,
-            &changes,
+            &differences,
             self.options.full_refresh,
         );
         if way == Way::Unchanged {

@@ -13,6 +13,7 @@ use datafusion::datasource::empty::EmptyTable;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::*;
+use crate::engine::lineage::PartitionColumns;
 
 /// `events` and `visits` are partitioned by `date`; `people` has no partitions.
 async fn shape(sql: &str, partition_by: &[&str], reach: i32) -> Shape {

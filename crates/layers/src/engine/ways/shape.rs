@@ -1,0 +1,227 @@
+//! What a model's plan allows, and the way it gives for the changes at hand.
+
+use arrow::datatypes::DataType;
+use datafusion::common::Column;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+
+use super::one_per_key::one_per_key;
+use super::row_wise::{RowWise, row_wise};
+use super::{Change, ChangeKind, Replace, Way, short};
+use crate::engine::lineage::{self, Dependence, On, PartitionColumns};
+
+/// What a model's plan allows.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Every table that the plan reads, each once.
+    pub tables: Vec<String>,
+    /// For each output partition column: how its values depend on each scan.
+    pub partitions: Vec<(String, Vec<Dependence>)>,
+    /// Days that an output partition may draw on before and after its own (`meta.reach`).
+    pub reach: i32,
+    /// The tables that may be read by their new files alone (the others being unchanged), or why
+    /// none may.
+    pub row_wise: Result<RowWise, String>,
+    /// For "one row per key": the output columns that hold the key, or why it is none.
+    pub one_per_key: Result<Vec<String>, String>,
+    /// A function that gives another value at another time.
+    pub clock: Option<String>,
+}
+
+impl Shape {
+    /// Read a model's plan. `output_partitions` are the output's partition columns.
+    ///
+    /// # Panics
+    /// When the plan has no column of that name.
+    pub fn of(
+        plan: &LogicalPlan,
+        output_partitions: &[String],
+        tables: &PartitionColumns,
+        reach: i32,
+    ) -> Self {
+        let partitions = output_partitions
+            .iter()
+            .map(|name| {
+                let index = plan
+                    .schema()
+                    .fields()
+                    .iter()
+                    .position(|field| field.name() == name)
+                    .expect("the partition columns were checked when the model was planned");
+                let mut found = lineage::trace(plan, index, tables);
+                if reach > 0 {
+                    declare_reach(&mut found, tables);
+                }
+                (name.clone(), found)
+            })
+            .collect();
+        Self {
+            tables: lineage::scanned(plan),
+            partitions,
+            reach,
+            row_wise: row_wise(plan),
+            one_per_key: one_per_key(plan),
+            clock: lineage::undetermined_function(plan),
+        }
+    }
+
+    /// The tables that rows come from one by one, when the plan is of that kind (below the row
+    /// number, for one row per key).
+    pub fn row_wise_tables(&self) -> &[String] {
+        match &self.row_wise {
+            Ok(row_wise) => &row_wise.linear,
+            Err(_) if self.one_per_key.is_ok() => &self.tables,
+            Err(_) => &[],
+        }
+    }
+
+    /// The way for these changes: one entry for every table of [`Shape::tables`].
+    pub fn choose(&self, changes: &[Change]) -> Way {
+        if let Some(function) = &self.clock {
+            return Way::Full {
+                why: format!(
+                    "`{function}()` gives another value at another time, so all rows may differ"
+                ),
+            };
+        }
+        let moved: Vec<&Change> = changes
+            .iter()
+            .filter(|change| change.kind != ChangeKind::None)
+            .collect();
+        if moved.is_empty() {
+            return Way::Unchanged;
+        }
+        for change in &moved {
+            if let ChangeKind::Unknown(why) = &change.kind {
+                return Way::Full {
+                    why: format!(
+                        "what changed in {} cannot be told: {why}",
+                        short(&change.table)
+                    ),
+                };
+            }
+        }
+        let only_added = moved.iter().all(|change| change.kind == ChangeKind::Added);
+        if only_added
+            && let Ok(row_wise) = &self.row_wise
+            && moved
+                .iter()
+                .all(|change| row_wise.linear.contains(&change.table))
+        {
+            return Way::Append;
+        }
+        match self.replace(&moved) {
+            Ok(replace) => match &self.one_per_key {
+                Ok(keys) if only_added => Way::AppendNewKeys {
+                    keys: keys.clone(),
+                    otherwise: replace,
+                },
+                _ => Way::Replace(replace),
+            },
+            Err(why) => Way::Full { why },
+        }
+    }
+
+    /// The first output partition column by which every changed table can be read in part.
+    fn replace(&self, changed: &[&Change]) -> Result<Replace, String> {
+        let mut first_reason = None;
+        for (column, dependences) in &self.partitions {
+            let everything = dependences
+                .iter()
+                .find_map(|dependence| match &dependence.on {
+                    On::Everything(why)
+                        if changed
+                            .iter()
+                            .any(|change| change.table == dependence.table) =>
+                    {
+                        Some(format!(
+                            "a partition of the table may draw on all of {}: {why}",
+                            short(&dependence.table)
+                        ))
+                    }
+                    _ => None,
+                });
+            match everything {
+                Some(why) => first_reason = first_reason.or(Some(why)),
+                None => {
+                    return Ok(Replace {
+                        column: column.clone(),
+                        restricted: restricted(dependences),
+                        reach: self.reach,
+                    });
+                }
+            }
+        }
+        Err(first_reason
+            .unwrap_or_else(|| "the table has no partitions (`partition_by`)".to_owned()))
+    }
+
+    /// The way in words, without regard to what changed: what `state explain` says of a model.
+    pub fn describe(&self) -> String {
+        if let Some(function) = &self.clock {
+            return format!("full, since `{function}()` gives another value at another time");
+        }
+        let all: Vec<Change> = self
+            .tables
+            .iter()
+            .map(|table| Change {
+                table: table.clone(),
+                kind: ChangeKind::Added,
+            })
+            .collect();
+        match self.choose(&all) {
+            Way::Unchanged => "it reads no table, so it never changes".to_owned(),
+            Way::Append => "append: every row comes from one new row".to_owned(),
+            Way::AppendNewKeys { keys, .. } => {
+                format!("append new keys: one row per ({})", keys.join(", "))
+            }
+            Way::Replace(replace) if replace.reach > 0 => format!(
+                "replace the touched partitions by `{}`, and {} day(s) to both sides (`meta.reach`)",
+                replace.column, replace.reach
+            ),
+            Way::Replace(replace) => {
+                format!("replace the touched partitions by `{}`", replace.column)
+            }
+            Way::Full { why } => format!("full, since {why}"),
+        }
+    }
+}
+
+/// The tables all of whose scans can be read in part.
+fn restricted(dependences: &[Dependence]) -> Vec<(String, Vec<Expr>)> {
+    let mut found: Vec<(String, Option<Vec<Expr>>)> = Vec::new();
+    for dependence in dependences {
+        let at = found
+            .iter()
+            .position(|(table, _)| *table == dependence.table)
+            .unwrap_or_else(|| {
+                found.push((dependence.table.clone(), Some(Vec::new())));
+                found.len() - 1
+            });
+        match (&dependence.on, &mut found[at].1) {
+            (On::Partitions(expr), Some(exprs)) => {
+                if !exprs.contains(expr) {
+                    exprs.push(expr.clone());
+                }
+            }
+            (On::Everything(_), slot) => *slot = None,
+            (On::Partitions(_), None) => {}
+        }
+    }
+    found
+        .into_iter()
+        .filter_map(|(table, exprs)| Some((table, exprs?)))
+        .collect()
+}
+
+/// `meta.reach` declares that an output day draws on input days at most so far away: where the
+/// plan alone does not show which input partition a row comes from, it is the same day's.
+fn declare_reach(dependences: &mut [Dependence], tables: &PartitionColumns) {
+    for dependence in dependences {
+        if let On::Everything(_) = dependence.on
+            && let Some([column]) = tables.get(&dependence.table).map(Vec::as_slice)
+            && *column.data_type() == DataType::Date32
+        {
+            dependence.on = On::Partitions(Expr::Column(Column::new_unqualified(column.name())));
+        }
+    }
+}

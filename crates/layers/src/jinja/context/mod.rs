@@ -1,0 +1,86 @@
+//! What a template sees: `ref`, `source`, `config`, `var`, `this` and the rest of dbt's context.
+//!
+//! The functions are the same for all templates and stand in the environment. What differs from
+//! template to template is one [`Frame`] in the render context, which the functions look up.
+
+mod builtins;
+mod config;
+mod graph;
+mod macros;
+mod messages;
+mod references;
+mod relation;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use minijinja::value::{Object, Value};
+use minijinja::{Error, State};
+use serde_norway::Mapping;
+
+pub use builtins::BUILTINS;
+pub use config::{ConfigFunction, VarFunction, to_yaml};
+pub use graph::{Graph, Ref, Target};
+pub use macros::{Adapter, MacroCall, Namespace};
+pub use messages::Exceptions;
+pub use relation::RelationValue;
+
+use super::calls::failure;
+use crate::manifest::Relation;
+
+/// The name of the adapter, for `target.type` and the prefix of dispatched macros.
+pub const ADAPTER: &str = "goldrecord";
+/// The render context's key for the [`Frame`].
+pub const FRAME: &str = "__frame";
+
+/// What is rendered, why, and what was seen on the way.
+#[derive(Debug, Default)]
+pub struct Frame {
+    /// The node's package.
+    pub package: String,
+    /// The relation that `this` is.
+    pub this: Option<Relation>,
+    /// Whether the graph is known: `ref` gives real relations and `execute` is true.
+    pub graph: Option<Arc<Graph>>,
+    /// The node's unique id, for `ref` to itself.
+    pub unique_id: String,
+    /// Upstream nodes that the parsing pass found; `ref` to others is refused when the graph is known.
+    pub depends_on: Vec<String>,
+    /// What `is_incremental()` says.
+    pub incremental: bool,
+    /// The node's configuration as far as known, for `config.get`.
+    pub config: Mapping,
+    /// What the template asked for.
+    pub captured: Mutex<Captured>,
+}
+
+/// What a template asked for while it was rendered.
+#[derive(Debug, Default)]
+pub struct Captured {
+    /// `ref` calls, in order.
+    pub refs: Vec<Ref>,
+    /// `source` calls, in order.
+    pub sources: Vec<(String, String)>,
+    /// `config` calls, in order.
+    pub configs: Vec<Mapping>,
+    /// Names of ephemeral models met by `ref`.
+    pub ephemeral: Vec<String>,
+    /// The value of a `__capture` call.
+    pub value: Option<Value>,
+}
+
+impl Frame {
+    /// What was asked for so far. A panic of another thread left whole values behind.
+    pub fn captured(&self) -> MutexGuard<'_, Captured> {
+        self.captured.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Object for Frame {}
+
+/// The frame of the render that calls.
+fn frame(state: &State<'_, '_>) -> Result<Arc<Frame>, Error> {
+    state
+        .lookup(FRAME)
+        .and_then(|value| value.downcast_object::<Frame>())
+        .ok_or_else(|| failure("this function is not available here"))
+}

@@ -1,0 +1,39 @@
+//! Fingerprints: whether two nodes write equal tables from equal inputs.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::Result;
+use crate::manifest::{Node, ResourceType};
+use crate::project::{ProjectFile, hex, read_text};
+
+/// The hash of what makes the node's rows and their layout.
+pub fn fingerprint(project: &ProjectFile, node: &Node) -> Result<String> {
+    let mut hash = Sha256::new();
+    let mut add = |part: &str| {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    };
+    add(node.config.materialized.as_str());
+    add(node.compiled_code.as_deref().unwrap_or_default());
+    add(node.compiled_incremental.as_deref().unwrap_or_default());
+    for list in [&node.config.partition_by, &node.config.unique_key] {
+        add(&list.join(","));
+    }
+    add(node
+        .config
+        .incremental_strategy
+        .as_deref()
+        .unwrap_or_default());
+    if let Some(reach) = node.meta("reach") {
+        add(&reach.to_string());
+    }
+    if node.resource_type == ResourceType::Seed {
+        add(&read_text(&project.root, &node.original_file_path)?);
+        for (column, sql_type) in &node.config.column_types {
+            add(column);
+            add(sql_type);
+        }
+        add(&node.config.delimiter.to_string());
+    }
+    Ok(hex(&hash.finalize()))
+}

@@ -1,0 +1,143 @@
+//! The graph, and the compile pass: names to relations, templates to SQL.
+
+mod ephemeral;
+mod fingerprint;
+mod graph;
+mod relations;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use self::ephemeral::{Compiled, cte_name, with_ephemeral};
+use self::fingerprint::fingerprint;
+use self::graph::{follow_references, graph, order};
+use self::relations::{facts, place_relations};
+use super::parse::{Draft, Drafts, render_generic};
+use super::{ProjectFile, Target};
+use crate::diagnostics::Diagnostic;
+use crate::jinja::Jinja;
+use crate::jinja::context::{Frame, Graph};
+use crate::manifest::{Manifest, Materialized, ResourceType};
+use crate::{Error, Result};
+
+/// Follow references, compile every template, and hand out the manifest.
+pub fn compile(project: &ProjectFile, target: &Target, drafts: Drafts) -> Result<Manifest> {
+    let Drafts {
+        jinja,
+        nodes: mut drafts,
+        warnings,
+    } = drafts;
+    let disabled = drafts
+        .iter()
+        .filter(|draft| !draft.enabled)
+        .map(|draft| draft.node.name.clone())
+        .collect();
+    drafts.retain(|draft| draft.enabled);
+    place_relations(&jinja, &mut drafts)?;
+    let graph = Arc::new(graph(&drafts, disabled));
+    follow_references(&graph, &mut drafts)?;
+    let mut drafts: BTreeMap<String, Draft> = drafts
+        .into_iter()
+        .map(|draft| (draft.node.unique_id.clone(), draft))
+        .collect();
+    let order = order(&drafts)?;
+    let mut compiled: BTreeMap<String, Compiled> = BTreeMap::new();
+    let mut errors = Vec::new();
+    for unique_id in order {
+        let Some(draft) = drafts.get_mut(&unique_id) else {
+            continue;
+        };
+        match compile_draft(&jinja, &graph, draft, &compiled) {
+            Ok(Some(result)) => drop(compiled.insert(unique_id, result)),
+            Ok(None) => {}
+            Err(diagnostic) => errors.push(Error::from(diagnostic)),
+        }
+    }
+    Error::collected(errors)?;
+    let mut nodes = BTreeMap::new();
+    for (unique_id, mut draft) in drafts {
+        draft.node.fingerprint = fingerprint(project, &draft.node)?;
+        nodes.insert(unique_id, draft.node);
+    }
+    Ok(Manifest {
+        project: project.name.clone(),
+        root: project.root.clone(),
+        target_path: project.target_path.clone(),
+        target: target.name.clone(),
+        is_default_target: target.is_default,
+        schema: target.schema.clone(),
+        threads: target.threads,
+        nodes,
+        warnings,
+    })
+}
+
+fn compile_draft(
+    jinja: &Jinja,
+    graph: &Arc<Graph>,
+    draft: &mut Draft,
+    compiled: &BTreeMap<String, Compiled>,
+) -> Result<Option<Compiled>, Diagnostic> {
+    if matches!(
+        draft.node.resource_type,
+        ResourceType::Seed | ResourceType::Source | ResourceType::Exposure
+    ) {
+        return Ok(None);
+    }
+    let (sql, ephemeral) = render(jinja, graph, draft, false)?;
+    if draft.node.config.materialized == Materialized::Ephemeral {
+        draft.node.compiled_code = Some(with_ephemeral(&sql, &ephemeral, compiled));
+        return Ok(Some(Compiled {
+            name: cte_name(&draft.node.name),
+            sql,
+            ephemeral,
+        }));
+    }
+    if draft.node.config.materialized == Materialized::Incremental {
+        let (sql, ephemeral) = render(jinja, graph, draft, true)?;
+        draft.node.compiled_incremental = Some(with_ephemeral(&sql, &ephemeral, compiled));
+    }
+    draft.node.compiled_code = Some(with_ephemeral(&sql, &ephemeral, compiled));
+    Ok(None)
+}
+
+fn render(
+    jinja: &Jinja,
+    graph: &Arc<Graph>,
+    draft: &Draft,
+    incremental: bool,
+) -> Result<(String, Vec<String>), Diagnostic> {
+    let node = &draft.node;
+    let frame = Arc::new(Frame {
+        package: node.package.clone(),
+        this: node.relation.clone(),
+        graph: Some(graph.clone()),
+        unique_id: node.unique_id.clone(),
+        depends_on: node.depends_on.clone(),
+        incremental,
+        config: draft.raw_config.clone(),
+        ..Frame::default()
+    });
+    let sql = match &draft.generic {
+        Some(generic) => render_generic(
+            jinja,
+            node,
+            generic.arguments.clone(),
+            &generic.target,
+            &frame,
+        )
+        .map_err(|diagnostic| {
+            generic
+                .file
+                .at_key(diagnostic, &generic.key, Some(&generic.table))
+        })?,
+        None => jinja.render_with(
+            &node.original_file_path,
+            &node.raw_code,
+            &frame,
+            &[("model", facts(node))],
+        )?,
+    };
+    let ephemeral = std::mem::take(&mut frame.captured().ephemeral);
+    Ok((sql, ephemeral))
+}

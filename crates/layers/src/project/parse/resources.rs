@@ -1,0 +1,137 @@
+//! Nodes that are files: models, seeds, singular tests, analyses.
+
+use std::path::Path;
+
+use serde_norway::Mapping;
+
+use super::draft::Draft;
+use super::files::{below, stem};
+use super::{Parser, Patches};
+use crate::Result;
+use crate::diagnostics::{Diagnostic, place};
+use crate::manifest::{Node, ResourceType, Test, TestKind};
+use crate::project::{config, files_in, read_text};
+
+impl Parser<'_> {
+    pub(super) fn models(&mut self, patches: &Patches<'_>) -> Result<()> {
+        for (folder, path) in files_in(
+            &self.project.root,
+            &self.project.model_paths,
+            &["sql", "py"],
+        )? {
+            if Path::new(&path)
+                .extension()
+                .is_some_and(|extension| extension == "py")
+            {
+                let message = "models in Python are not supported";
+                self.errors.push(
+                    Diagnostic::new(message)
+                        .in_file(path)
+                        .help("write the model in SQL")
+                        .into(),
+                );
+                continue;
+            }
+            let mut node = self.node(ResourceType::Model, &stem(&path), &folder, &path);
+            node.raw_code = read_text(&self.project.root, &path)?;
+            let raw = self.described("models", &mut node, patches);
+            self.draft(node, raw);
+        }
+        Ok(())
+    }
+
+    pub(super) fn seeds(&mut self, patches: &Patches<'_>) -> Result<()> {
+        for (folder, path) in files_in(&self.project.root, &self.project.seed_paths, &["csv"])? {
+            let mut node = self.node(ResourceType::Seed, &stem(&path), &folder, &path);
+            let raw = self.described("seeds", &mut node, patches);
+            self.draft(node, raw);
+        }
+        Ok(())
+    }
+
+    pub(super) fn singular_tests(&mut self) -> Result<()> {
+        for (folder, path) in files_in(&self.project.root, &self.project.test_paths, &["sql"])? {
+            if below(&folder, &path).starts_with("generic/") {
+                continue;
+            }
+            let mut node = self.node(ResourceType::Test, &stem(&path), &folder, &path);
+            node.raw_code = read_text(&self.project.root, &path)?;
+            node.test = Some(Test {
+                kind: TestKind::Singular,
+                attached: None,
+            });
+            let raw = self.folder_config(&["tests", "data_tests"], &node.fqn);
+            self.draft(node, raw);
+        }
+        Ok(())
+    }
+
+    pub(super) fn analyses(&mut self) -> Result<()> {
+        for (folder, path) in files_in(&self.project.root, &self.project.analysis_paths, &["sql"])?
+        {
+            let mut node = self.node(ResourceType::Analysis, &stem(&path), &folder, &path);
+            node.fqn.insert(1, "analysis".to_owned());
+            node.raw_code = read_text(&self.project.root, &path)?;
+            self.draft(node, Mapping::new());
+        }
+        Ok(())
+    }
+
+    /// The configuration of a node of the section, by folder and by its properties, of which it
+    /// takes the rest.
+    fn described(&self, section: &str, node: &mut Node, patches: &Patches<'_>) -> Mapping {
+        let mut raw = self.folder_config(&[section], &node.fqn);
+        let name = node.name.clone();
+        if let Some(patch) = patches.get(&(section, name.as_str())) {
+            node.patch_path = Some(patch.file.path.clone());
+            node.description.clone_from(&patch.common.description);
+            node.columns.clone_from(&patch.common.columns);
+            config::merge(&mut raw, &patch.common.config);
+        }
+        raw
+    }
+
+    /// Render a node's text once, take in what it asks for, and give its configuration types.
+    fn draft(&mut self, mut node: Node, mut raw_config: Mapping) {
+        let frame = self.frame(&node, &raw_config);
+        if let Err(diagnostic) = self
+            .jinja
+            .render(&node.original_file_path, &node.raw_code, &frame)
+        {
+            // A template of a node that is switched off may be broken.
+            if config::is_enabled(&raw_config) {
+                self.errors.push(diagnostic.into());
+            }
+            return;
+        }
+        let captured = std::mem::take(&mut *frame.captured());
+        for call in &captured.configs {
+            config::merge(&mut raw_config, call);
+        }
+        match config::typed(&raw_config, node.resource_type) {
+            Ok(config) => node.config = config,
+            Err(diagnostic) => {
+                self.errors
+                    .push(in_template(diagnostic, &node.original_file_path, &node.raw_code).into());
+                return;
+            }
+        }
+        self.drafts.push(Draft::new(node, raw_config, captured));
+    }
+}
+
+/// A message about configuration, at the line of the template that sets it.
+fn in_template(diagnostic: Diagnostic, file: &str, source: &str) -> Diagnostic {
+    let key = diagnostic.message.split('`').nth(1).unwrap_or_default();
+    let line = source
+        .lines()
+        .position(|line| !key.is_empty() && line.contains(key));
+    match line {
+        Some(index) => {
+            let text = source.lines().nth(index).unwrap_or_default();
+            let column = text.find(key).map(|at| text[..at].chars().count() + 1);
+            diagnostic.at(place(file, source, index + 1, column))
+        }
+        None => diagnostic.in_file(file),
+    }
+}
