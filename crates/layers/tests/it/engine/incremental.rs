@@ -101,7 +101,7 @@ async fn tables(bench: &Bench) -> Vec<(&'static str, Vec<String>)> {
 
 async fn holds(steps: Vec<Step>) {
     let bench = bench();
-    bench.bronze("events", &[], false).await;
+    bench.events(&[]).await;
     bench.bronze("visits", &[], false).await;
     let mut sent: Vec<(&str, Vec<Row>)> = Vec::new();
     for step in steps.iter().chain([&Step::Build]) {
@@ -164,11 +164,7 @@ async fn every_way_is_taken() {
     }
     bench.build().await;
     bench
-        .bronze(
-            "events",
-            &[one("c", 59, "Help"), one("b", 59, "Help")],
-            false,
-        )
+        .events(&[one("c", 59, "Help"), one("b", 59, "Help")])
         .await;
     let ways = ways(&bench.build().await);
     let way = |name: &str| ways[name].as_str();
@@ -194,20 +190,16 @@ async fn an_id_that_comes_again_with_other_values_is_decided_as_a_full_build_doe
         page: page.into(),
     };
     bench.bronze("visits", &[], false).await;
-    bench.bronze("events", &[one("Home")], false).await;
+    bench.events(&[one("Home")]).await;
     bench.build().await;
     bench
-        .bronze(
-            "events",
-            &[
-                one("Help"),
-                Row {
-                    day: 59,
-                    ..one("Home")
-                },
-            ],
-            false,
-        )
+        .events(&[
+            one("Help"),
+            Row {
+                day: 59,
+                ..one("Home")
+            },
+        ])
         .await;
     let report = bench.build().await;
     assert_eq!(ways(&report)["fct"], "append new keys, replace");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
@@ -113,6 +113,19 @@ impl Bench {
         engine::build(&manifest, &options, &self.lake, shutdown, reporter).await
     }
 
+    /// The text of the error with which a build ends.
+    pub async fn failure(&self) -> String {
+        self.try_build(&Silent, &Shutdown::new(), false)
+            .await
+            .unwrap_err()
+            .to_string()
+    }
+
+    /// Events that come to bronze, in one commit.
+    pub async fn events(&self, rows: &[Row]) {
+        self.bronze("events", rows, false).await;
+    }
+
     /// One commit of bronze: rows that come, and whether those there before go.
     pub async fn bronze(&self, topic: &str, rows: &[Row], replacing: bool) {
         let table = self.lake.table(&format!("bronze/{topic}"));
@@ -206,46 +219,29 @@ fn bronze_schema() -> SchemaRef {
 
 /// Rows whose page is `(bad)` are bad records: all else is null.
 fn batch(rows: &[Row]) -> RecordBatch {
-    let good = |row: &&Row| row.page != "(bad)";
-    let micros = |row: &Row| i64::from(row.day) * 86_400_000_000 + row.user;
+    let kinds = rows.iter().map(|row| match row.page.as_str() {
+        "(bad)" => "bad",
+        _ => "good",
+    });
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from_iter_values(
-            rows.iter()
-                .map(|row| if good(&row) { "good" } else { "bad" }),
-        )),
+        Arc::new(StringArray::from_iter_values(kinds)),
+        Arc::new(good(rows, |row| row.id.clone()).collect::<StringArray>()),
         Arc::new(
-            rows.iter()
-                .map(|row| Some(row).filter(good).map(|row| row.id.clone()))
-                .collect::<StringArray>(),
-        ),
-        Arc::new(
-            rows.iter()
-                .map(|row| Some(row).filter(good).map(micros))
+            good(rows, |row| i64::from(row.day) * 86_400_000_000 + row.user)
                 .collect::<TimestampMicrosecondArray>()
                 .with_timezone("UTC"),
         ),
-        Arc::new(
-            rows.iter()
-                .map(|row| Some(row).filter(good).map(|row| row.user))
-                .collect::<Int64Array>(),
-        ),
-        Arc::new(
-            rows.iter()
-                .map(|row| Some(row).filter(good).map(|row| row.session))
-                .collect::<Int64Array>(),
-        ),
-        Arc::new(
-            rows.iter()
-                .map(|row| Some(row).filter(good).map(|row| row.page.clone()))
-                .collect::<StringArray>(),
-        ),
-        Arc::new(
-            rows.iter()
-                .map(|row| Some(row).filter(good).map(|row| row.day))
-                .collect::<Date32Array>(),
-        ),
+        Arc::new(good(rows, |row| row.user).collect::<Int64Array>()),
+        Arc::new(good(rows, |row| row.session).collect::<Int64Array>()),
+        Arc::new(good(rows, |row| row.page.clone()).collect::<StringArray>()),
+        Arc::new(good(rows, |row| row.day).collect::<Date32Array>()),
     ];
     RecordBatch::try_new(bronze_schema(), columns).unwrap()
+}
+
+fn good<T>(rows: &[Row], cell: impl Fn(&Row) -> T) -> impl Iterator<Item = Option<T>> {
+    rows.iter()
+        .map(move |row| (row.page != "(bad)").then(|| cell(row)))
 }
 
 /// How a node of the report ended.
@@ -271,17 +267,11 @@ pub fn ways(report: &BuildReport) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Calls a function at every event; keeps the notes.
-pub struct Hook<F> {
-    pub call: F,
-    pub notes: Mutex<Vec<String>>,
-}
+/// Calls a function at every event.
+pub struct Hook<F>(pub F);
 
 impl<F: Fn(&Event<'_>) + Send + Sync> Reporter for Hook<F> {
     fn event(&self, event: &Event<'_>) {
-        if let Event::Note { text } = event {
-            self.notes.lock().unwrap().push(text.clone());
-        }
-        (self.call)(event);
+        (self.0)(event);
     }
 }
