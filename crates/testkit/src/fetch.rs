@@ -26,33 +26,44 @@ const CHDB_PACKAGE: &str = "@chdb/lib-linux-arm64-gnu";
 
 /// The folder with the programs of `kind`, fetched now if that was never done.
 pub fn installation(kind: Kind) -> Result<PathBuf> {
+    fetched(kind.name(), &folder_name(kind), |into| match kind {
+        Kind::Kafka => fetch_jars(into, "kafka", &kafka_jars()),
+        Kind::Hdfs => fetch_jars(into, "hdfs", &hdfs_jars()),
+        Kind::Registry => fetch_registry(into),
+        Kind::ClickHouse => fetch_clickhouse(into),
+        Kind::Prometheus => debian::unpack(&["prometheus", "promtool"], into),
+    })
+}
+
+/// The proxy that stands before a server that knows neither TLS nor passwords.
+pub(crate) fn caddy() -> Result<PathBuf> {
+    let unpack = |into: &Path| debian::unpack(&["caddy"], into);
+    Ok(fetched("caddy", "caddy-debian", unpack)?.join("usr/bin/caddy"))
+}
+
+/// The folder called `folder`, filled by `fetch` if that was never done.
+fn fetched(name: &str, folder: &str, fetch: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let servers = cache::folder()?.join("servers");
-    let whole = servers.join(folder_name(kind));
+    let whole = servers.join(folder);
     if whole.is_dir() {
         return Ok(whole);
     }
     make_folder(&servers)?;
-    let lock_path = servers.join(format!("{kind}.lock"));
+    let lock_path = servers.join(format!("{name}.lock"));
     let lock = File::create(&lock_path).map_err(Error::io("cannot write", &lock_path))?;
     // Held until the file is closed; who waits here finds the folder whole.
     lock.lock().map_err(Error::io("cannot lock", &lock_path))?;
     if whole.is_dir() {
         return Ok(whole);
     }
-    let partial = servers.join(format!("{}.partial", folder_name(kind)));
+    let partial = servers.join(format!("{folder}.partial"));
     remove_remains(&partial)?;
     make_folder(&partial)?;
     eprintln!(
-        "goldrecord-testkit: fetching {kind} into {} (only once)",
+        "goldrecord-testkit: fetching {name} into {} (only once)",
         whole.display()
     );
-    match kind {
-        Kind::Kafka => fetch_jars(&partial, "kafka", &kafka_jars())?,
-        Kind::Hdfs => fetch_jars(&partial, "hdfs", &hdfs_jars())?,
-        Kind::Registry => fetch_registry(&partial)?,
-        Kind::ClickHouse => fetch_clickhouse(&partial)?,
-        Kind::Prometheus => debian::unpack(&["prometheus", "promtool"], &partial)?,
-    }
+    fetch(&partial)?;
     fs::rename(&partial, &whole).map_err(Error::io("cannot rename to", &whole))?;
     Ok(whole)
 }

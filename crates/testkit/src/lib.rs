@@ -13,6 +13,7 @@
 //! started it, even one that is killed. The programs are fetched once (see [`fetch`]).
 
 mod cache;
+mod certificates;
 mod debian;
 mod dice;
 mod error;
@@ -31,4 +32,7 @@ mod template;
 pub use dice::Dice;
 pub use error::{Error, Result};
 pub use require::require;
-pub use servers::{ClickHouse, Hdfs, Kafka, Kind, Prometheus, Sample, SchemaRegistry};
+pub use servers::{
+    ClickHouse, Hdfs, Kafka, Kind, Prometheus, Sample, SchemaRegistry, SecuredKafka,
+    SecuredRegistry,
+};

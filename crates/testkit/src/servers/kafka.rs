@@ -35,20 +35,38 @@ pub(super) fn bootstrap_servers(port: u16) -> String {
     format!("127.0.0.1:{port}")
 }
 
-pub(super) fn recipe(
+pub(super) fn recipe(installation: &Path, dir: &Path, ports: [u16; PORTS]) -> Result<Recipe> {
+    recipe_with(installation, dir, ports, &Listeners::default())
+}
+
+/// Listeners besides the one for clients without security.
+#[derive(Default)]
+pub(super) struct Listeners {
+    /// Each behind a comma, such as `,SSL://127.0.0.1:23456`.
+    pub more: String,
+    /// Their lines of the broker's properties.
+    pub properties: String,
+    /// Further arguments with which the storage is formatted.
+    pub format: Vec<String>,
+}
+
+pub(super) fn recipe_with(
     installation: &Path,
     dir: &Path,
     [port, controller_port]: [u16; PORTS],
+    listeners: &Listeners,
 ) -> Result<Recipe> {
     let java = fetch::java()?;
-    let properties = template::fill(
+    let mut properties = template::fill(
         include_str!("../templates/kafka.properties"),
         &[
             ("port", port.to_string()),
             ("controller_port", controller_port.to_string()),
+            ("more_listeners", listeners.more.clone()),
             ("dir", dir.display().to_string()),
         ],
     );
+    properties.push_str(&listeners.properties);
     let run = |name, class: &str, arguments: &[&str]| Launch {
         name,
         program: java.clone(),
@@ -74,6 +92,10 @@ pub(super) fn recipe(
         "--config",
         "kafka.properties",
     ];
+    let format: Vec<&str> = format
+        .into_iter()
+        .chain(listeners.format.iter().map(String::as_str))
+        .collect();
     Ok(Recipe {
         kind: Kind::Kafka,
         files: vec![

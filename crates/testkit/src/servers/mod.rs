@@ -5,6 +5,8 @@ mod hdfs;
 mod kafka;
 mod prometheus;
 mod registry;
+mod secured_kafka;
+mod secured_registry;
 
 use std::fmt;
 use std::path::Path;
@@ -17,6 +19,8 @@ pub use hdfs::Hdfs;
 pub use kafka::Kafka;
 pub use prometheus::{Prometheus, Sample};
 pub use registry::SchemaRegistry;
+pub use secured_kafka::SecuredKafka;
+pub use secured_registry::SecuredRegistry;
 
 use crate::server::Recipe;
 use crate::{Result, fetch};
