@@ -21,11 +21,19 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A key or credential that lets nobody in.
+    #[error("schema registry: {key}: {why}")]
+    Access {
+        /// The key as in the configuration file.
+        key: &'static str,
+        /// What is wrong and what would do.
+        why: String,
+    },
     /// No HTTP client could be made.
     #[error("no HTTP client for the schema registry: {0}")]
     HttpClient(Arc<reqwest::Error>),
     /// No answer came, at any attempt.
-    #[error("schema registry: no answer to {what} from {url} after {attempts} attempts ({}); start the registry or correct registry.url", chain(.source))]
+    #[error("schema registry: no answer to {what} from {url} after {attempts} attempts ({}); {}", chain(.source), mend_of_silence(&chain(.source)))]
     Unreachable {
         /// What was asked, such as `schema id 7`.
         what: String,
@@ -163,6 +171,7 @@ impl Error {
             // Wrong or missing credentials say nothing about the schema either.
             Self::Refused { status, .. } => matches!(status, 401 | 403 | 407),
             Self::Url { .. }
+            | Self::Access { .. }
             | Self::Unknown { .. }
             | Self::Incompatible { .. }
             | Self::UnsupportedType { .. }
@@ -193,9 +202,20 @@ impl std::fmt::Display for ErrorCode {
 
 fn mend(status: u16) -> &'static str {
     match status {
-        401 | 403 | 407 => "the registry or a proxy before it wants credentials",
+        401 => "correct registry.user and the credential `registry-password`",
+        403 => "let the user of registry.user do it",
+        407 => "a proxy before the registry wants credentials, which are not supported",
         422 => "correct the schema",
         _ => "the registry's log says more",
+    }
+}
+
+/// `reason` is an HTTP client's, for getting no answer.
+fn mend_of_silence(reason: &str) -> &'static str {
+    if reason.contains("certificate") || reason.contains("ssl") || reason.contains("SSL") {
+        "correct registry.ca_file, or the https of registry.url"
+    } else {
+        "start the registry or correct registry.url"
     }
 }
 

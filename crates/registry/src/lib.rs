@@ -11,6 +11,6 @@ mod retry;
 mod schema;
 mod wire;
 
-pub use client::Client;
+pub use client::{Access, Client};
 pub use error::{Error, Result};
 pub use schema::{Compatibility, Schema, SchemaType, SubjectVersion};

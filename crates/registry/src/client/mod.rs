@@ -2,6 +2,7 @@
 //!
 //! Here is what it can be asked for.
 
+mod access;
 mod answer;
 mod ids;
 mod request;
@@ -13,6 +14,8 @@ use std::time::Duration;
 use reqwest::Method;
 use url::Url;
 
+pub use self::access::Access;
+use self::access::Identity;
 use self::answer::readable;
 use self::ids::Entry;
 use self::request::NO_BODY;
@@ -36,33 +39,50 @@ pub struct Client {
 struct Inner {
     base: Url,
     http: reqwest::Client,
+    identity: Option<Identity>,
     ids: Mutex<HashMap<u32, Entry>>,
 }
 
 impl Client {
-    /// A client of the registry at `url`, such as `http://127.0.0.1:8081`. A path is kept:
+    /// A client without a user of the registry at `url`, such as `http://127.0.0.1:8081`. A path is kept:
     /// the API may lie under one. Nothing is asked yet.
     pub fn new(url: &str) -> Result<Self> {
+        Self::with_access(url, &Access::default())
+    }
+
+    /// The same, let in as `access` says; with `https://` over TLS.
+    pub fn with_access(url: &str, access: &Access) -> Result<Self> {
         let refuse = |reason: String| Error::Url {
             url: url.to_owned(),
             reason,
         };
         let base = Url::parse(url).map_err(|e| refuse(e.to_string()))?;
         match base.scheme() {
-            "http" => {}
-            "https" => return Err(refuse("https is not supported yet".into())),
-            other => return Err(refuse(format!("`{other}` is not http"))),
+            "http" | "https" => {}
+            other => return Err(refuse(format!("`{other}` is neither http nor https"))),
         }
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(Error::Access {
+                key: "registry.url",
+                why: "it names a user; write that to registry.user, and give the service the credential \
+                      `registry-password`"
+                    .into(),
+            });
+        }
+        let identity = access.identity()?;
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
-            .no_proxy()
+            .no_proxy();
+        let http = access
+            .trust(http)?
             .build()
             .map_err(|e| Error::HttpClient(Arc::new(e)))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 base,
                 http,
+                identity,
                 ids: Mutex::default(),
             }),
         })
@@ -233,9 +253,15 @@ mod tests {
 
     #[test]
     fn urls_that_cannot_work_are_refused_with_the_key_to_mend() {
-        for url in ["", "localhost:8081", "https://registry", "hdfs://registry"] {
+        for url in [
+            "",
+            "localhost:8081",
+            "hdfs://registry",
+            "https://me:secret@registry",
+        ] {
             let error = Client::new(url).expect_err(url);
             assert!(error.to_string().contains("registry.url"), "{error}");
+            assert!(!error.to_string().contains("secret"), "{error}");
         }
     }
 }

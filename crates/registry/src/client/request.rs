@@ -82,6 +82,9 @@ impl Inner {
             .http
             .request(method.clone(), url.clone())
             .header("Accept", CONTENT_TYPE);
+        if let Some(identity) = &self.identity {
+            request = request.basic_auth(&identity.user, Some(&identity.password));
+        }
         if let Some(body) = body {
             request = request.json(body).header("Content-Type", CONTENT_TYPE);
         }
