@@ -72,6 +72,15 @@ impl Shutdown {
         // The sender lives in `self`, so the wait cannot fail.
         let _ = receiver.wait_for(|requested| *requested).await;
     }
+
+    /// What `work` comes to, or `None` once anyone has asked: it is then dropped where it waits.
+    pub async fn unless_requested<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.requested() => None,
+            done = work => Some(done),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -83,7 +92,9 @@ mod tests {
         let shutdown = Shutdown::new();
         let clone = shutdown.clone();
         assert!(!clone.is_requested());
+        assert_eq!(clone.unless_requested(async { 7 }).await, Some(7));
         shutdown.request();
+        assert_eq!(clone.unless_requested(async { 7 }).await, None);
         clone.requested().await;
         assert!(clone.is_requested());
     }

@@ -5,243 +5,25 @@
 //! has is refused with the nearest known one. Secrets never stand in the file: they are read from
 //! files under `$CREDENTIALS_DIRECTORY` by [`credential`].
 
+mod sections;
 mod units;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use figment::Figment;
 use figment::error::Kind;
 use figment::providers::{Env, Format as _, Toml};
-use serde::{Deserialize, Serialize};
 
+pub use sections::{
+    ClickHouse, Config, Format, Gaps, Ingestor, Kafka, Lake, Layers, Maintenance, Metrics,
+    OnOutOfRange, Registry, Sasl, Start, Subject, TopicOverride,
+};
 pub use units::{Bytes, Span};
 
 use crate::{Error, Result};
 
 /// Where the file lies when `--config` does not say.
 pub const DEFAULT_PATH: &str = "/etc/goldrecord/goldrecord.toml";
-
-/// The whole file.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// The brokers.
-    pub kafka: Kafka,
-    /// The Schema Registry.
-    pub registry: Registry,
-    /// Where the Delta tables lie.
-    pub lake: Lake,
-    /// Kafka to bronze.
-    pub ingestor: Ingestor,
-    /// Bronze to silver and gold.
-    pub layers: Layers,
-    /// Gold to ClickHouse.
-    pub clickhouse: ClickHouse,
-}
-
-/// `[kafka]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Kafka {
-    /// `host:port`, several separated by commas.
-    pub bootstrap_servers: String,
-    /// The consumer group that shares the partitions and that lag is shown under.
-    pub group: String,
-}
-
-/// `[registry]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Registry {
-    /// The base of the Confluent API, with the path before `/subjects` if it has one.
-    pub url: String,
-}
-
-/// `[lake]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Lake {
-    /// `hdfs://host:port/folder` or `file:///folder`.
-    pub url: String,
-}
-
-/// How a topic's records are encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Format {
-    /// Avro with the Confluent framing (magic 0, schema id).
-    Avro,
-    /// JSON with the Confluent framing.
-    Json,
-    /// JSON without framing, read by the topic's latest registered schema.
-    JsonUnframed,
-}
-
-/// Where a partition that the lake has never seen begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Start {
-    /// At the oldest record that the broker still has.
-    Earliest,
-    /// At the next record to arrive.
-    Latest,
-}
-
-/// What to do when the broker has deleted records before they were read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnOutOfRange {
-    /// Stop the partition and say so.
-    Fail,
-    /// Write the loss down as a gap in the table and go on.
-    RecordGap,
-}
-
-/// Whether offsets without a record are worth an alarm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Gaps {
-    /// Every gap is a row and an alarm.
-    Alarm,
-    /// Transaction markers and compaction are expected: one row lists a flush's ranges.
-    Expected,
-}
-
-/// `[ingestor]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Ingestor {
-    /// The topics to read.
-    pub topics: Vec<String>,
-    /// How records are encoded where a topic does not say otherwise.
-    pub format: Format,
-    /// Where a partition that the lake has never seen begins.
-    pub start: Start,
-    /// What to do when records were deleted before they were read.
-    pub on_out_of_range: OnOutOfRange,
-    /// A record waits at most this long before it is committed.
-    pub flush_interval: Span,
-    /// A topic is flushed when it holds this many records.
-    pub flush_rows: u64,
-    /// A topic is flushed when it holds this many bytes as they came from Kafka.
-    pub flush_bytes: Bytes,
-    /// What all buffers together may hold; past it partitions are paused.
-    pub memory: Bytes,
-    /// What differs for single topics, as `[ingestor.topic.NAME]`.
-    pub topic: BTreeMap<String, TopicOverride>,
-}
-
-/// `[ingestor.topic.NAME]`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TopicOverride {
-    /// How its records are encoded.
-    pub format: Option<Format>,
-    /// The field that holds the event's time, or `kafka` for the record's own timestamp.
-    pub event_time: Option<String>,
-    /// Whether gaps are worth an alarm.
-    pub gaps: Option<Gaps>,
-}
-
-/// `[layers]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Layers {
-    /// The folder of the dbt project.
-    pub project: PathBuf,
-    /// The dbt target whose builds readers see; builds of other targets are never published.
-    pub target: String,
-    /// How many models are built side by side; 0 is one for each core.
-    pub threads: usize,
-    /// What a build may hold in memory before it spills to disk.
-    pub memory: Bytes,
-}
-
-/// `[clickhouse]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ClickHouse {
-    /// `http://host:port`; without it nothing is loaded.
-    pub url: Option<String>,
-    /// The database that readers see.
-    pub database: String,
-    /// The user that loads. The password is the credential `clickhouse-password`.
-    pub user: String,
-    /// How many releases are kept for a rollback.
-    pub keep_releases: u32,
-}
-
-impl Default for Kafka {
-    fn default() -> Self {
-        Self {
-            bootstrap_servers: "localhost:9092".into(),
-            group: "goldrecord".into(),
-        }
-    }
-}
-
-impl Default for Registry {
-    fn default() -> Self {
-        Self {
-            url: "http://localhost:8081".into(),
-        }
-    }
-}
-
-impl Default for Lake {
-    fn default() -> Self {
-        Self {
-            url: "file:///var/lib/goldrecord/lake".into(),
-        }
-    }
-}
-
-impl Default for Ingestor {
-    fn default() -> Self {
-        Self {
-            topics: [
-                "listen_events",
-                "page_view_events",
-                "auth_events",
-                "status_change_events",
-            ]
-            .map(String::from)
-            .to_vec(),
-            format: Format::Avro,
-            start: Start::Earliest,
-            on_out_of_range: OnOutOfRange::Fail,
-            flush_interval: Span(Duration::from_secs(10)),
-            flush_rows: 1_000_000,
-            flush_bytes: Bytes(64 << 20),
-            memory: Bytes(256 << 20),
-            topic: BTreeMap::new(),
-        }
-    }
-}
-
-impl Default for Layers {
-    fn default() -> Self {
-        Self {
-            project: "warehouse".into(),
-            target: "prod".into(),
-            threads: 0,
-            memory: Bytes(2 << 30),
-        }
-    }
-}
-
-impl Default for ClickHouse {
-    fn default() -> Self {
-        Self {
-            url: None,
-            database: "gold".into(),
-            user: "default".into(),
-            keep_releases: 3,
-        }
-    }
-}
 
 impl Config {
     /// Read the file named, or [`DEFAULT_PATH`] if it is there, then the environment.
@@ -327,6 +109,8 @@ pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn parse(toml: &str) -> Result<Config> {
