@@ -158,6 +158,22 @@ impl Server {
         self.state().end(Duration::ZERO);
     }
 
+    /// Ends the process of that name at once. One that is down already is what the caller wants.
+    pub fn kill_process(&self, name: &str) {
+        let mut state = self.state();
+        let (ending, left) = std::mem::take(&mut state.children)
+            .into_iter()
+            .partition(|(launch, _)| launch.name == name);
+        state.children = ending;
+        state.end(Duration::ZERO);
+        state.children = left;
+    }
+
+    /// Starts those of its processes that are down, and waits until it is ready.
+    pub fn revive(&self) -> Result<()> {
+        self.launch(&mut self.state())
+    }
+
     /// Stops it, unless it is down already, and starts it on the same ports and data.
     pub fn restart(&self) -> Result<()> {
         let mut state = self.state();
@@ -183,8 +199,13 @@ impl Server {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Starts what does not run, and waits until it is ready.
     fn launch(&self, state: &mut State) -> Result<()> {
+        state.forget_ended();
         for launch in &self.recipe.processes {
+            if state.children.iter().any(|(it, _)| it.name == launch.name) {
+                continue;
+            }
             let child = launch.spawn(&self.dir)?;
             state.guardian.started(child.id());
             state.children.push((launch.clone(), child));
@@ -204,6 +225,18 @@ impl Server {
 }
 
 impl State {
+    /// A child that has ended by itself is nobody's to signal.
+    fn forget_ended(&mut self) {
+        let Self { guardian, children } = self;
+        children.retain_mut(|(_, child)| {
+            let runs = !matches!(child.try_wait(), Ok(Some(_)));
+            if !runs {
+                guardian.stopped(child.id());
+            }
+            runs
+        });
+    }
+
     fn signal(&self, signal: Signal) {
         for (_, child) in &self.children {
             process::signal_group(child.id(), signal);

@@ -1,11 +1,12 @@
 //! HDFS: a NameNode and one DataNode.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::{Kind, java_flags, server_of_a_test, strings};
 use crate::process::Launch;
 use crate::server::{Recipe, Server};
-use crate::{Result, fetch, http, template};
+use crate::{Error, Result, fetch, http, template};
 
 /// NameNode RPC and web, DataNode data, web and RPC.
 pub(super) const PORTS: usize = 5;
@@ -30,6 +31,41 @@ impl Hdfs {
         format!("http://127.0.0.1:{}", self.ports[1])
     }
 
+    /// Where the DataNode keeps its blocks.
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir().join("datanode")
+    }
+
+    /// Ends the NameNode alone, at once. [`Self::revive`] brings it back.
+    pub fn kill_namenode(&self) {
+        self.server.kill_process("namenode");
+    }
+
+    /// Ends the DataNode alone, at once. [`Self::revive`] brings it back.
+    pub fn kill_datanode(&self) {
+        self.server.kill_process("datanode");
+    }
+
+    /// Starts what is down, on the same ports and data, ready when this returns.
+    pub fn revive(&self) -> Result<()> {
+        self.server.revive()
+    }
+
+    /// Has the NameNode enter or leave safe mode, in which it refuses every change.
+    pub fn safe_mode(&self, on: bool) -> Result<()> {
+        let installation = fetch::installation(Kind::Hdfs)?;
+        let turn = if on { "enter" } else { "leave" };
+        let class = "hdfs.tools.DFSAdmin";
+        let admin = program(
+            &installation,
+            self.dir(),
+            "dfsadmin",
+            class,
+            &["-safemode", turn],
+        )?;
+        admin.run(self.dir())
+    }
+
     fn recipe_in(installation: &Path, dir: &Path, ports: [u16; PORTS]) -> Result<Recipe> {
         recipe(installation, dir, ports)
     }
@@ -40,7 +76,6 @@ pub(super) fn url(port: u16) -> String {
 }
 
 pub(super) fn recipe(installation: &Path, dir: &Path, ports: [u16; PORTS]) -> Result<Recipe> {
-    let java = fetch::java()?;
     let [port, web_port, data_port, data_web_port, data_ipc_port] = ports;
     let folder = dir.display().to_string();
     let core_site = template::fill(
@@ -58,29 +93,16 @@ pub(super) fn recipe(installation: &Path, dir: &Path, ports: [u16; PORTS]) -> Re
             ("dir", folder.clone()),
         ],
     );
-    let run = |name, class: &str, arguments: &[&str]| Launch {
-        name,
-        program: java.clone(),
-        arguments: java_flags(256)
-            .into_iter()
-            .chain(strings([
-                "--add-opens=java.base/java.lang=ALL-UNNAMED",
-                "--add-opens=java.base/java.io=ALL-UNNAMED",
-            ]))
-            .chain([
-                format!("-Dhadoop.home.dir={folder}"),
-                "-cp".to_owned(),
-                format!("conf:{}/lib/*", installation.display()),
-                format!("org.apache.hadoop.hdfs.server.{class}"),
-            ])
-            .chain(arguments.iter().map(|word| (*word).to_owned()))
-            .collect(),
+    let run = |name, class: &str, arguments: &[&str]| {
+        let class = format!("hdfs.server.{class}");
+        program(installation, dir, name, &class, arguments)
     };
     Ok(Recipe {
         kind: Kind::Hdfs,
         files: vec![
             ("conf/core-site.xml", core_site),
             ("conf/hdfs-site.xml", hdfs_site),
+            ("conf/hosts", hosts()?),
             (
                 "conf/log4j.properties",
                 include_str!("../templates/hdfs-log4j.properties").to_owned(),
@@ -91,15 +113,54 @@ pub(super) fn recipe(installation: &Path, dir: &Path, ports: [u16; PORTS]) -> Re
                 "format",
                 "namenode.NameNode",
                 &["-format", "-nonInteractive"],
-            ),
+            )?,
             "namenode/current/VERSION",
         )),
         processes: vec![
-            run("namenode", "namenode.NameNode", &[]),
-            run("datanode", "datanode.DataNode", &[]),
+            run("namenode", "namenode.NameNode", &[])?,
+            run("datanode", "datanode.DataNode", &[])?,
         ],
         check: Box::new(move || takes_writes(web_port)),
     })
+}
+
+/// One of Hadoop's programs, `class` below `org.apache.hadoop`, on the configuration in `dir`.
+fn program(
+    installation: &Path,
+    dir: &Path,
+    name: &'static str,
+    class: &str,
+    arguments: &[&str],
+) -> Result<Launch> {
+    let folder = dir.display();
+    let own = [
+        // Hadoop asks for the address of this machine's name, which not every machine can tell.
+        format!("-Djdk.net.hosts.file={folder}/conf/hosts"),
+        format!("-Dhadoop.home.dir={folder}"),
+        "-cp".to_owned(),
+        format!("conf:{}/lib/*", installation.display()),
+        format!("org.apache.hadoop.{class}"),
+    ];
+    Ok(Launch {
+        name,
+        program: fetch::java()?,
+        arguments: java_flags(256)
+            .into_iter()
+            .chain(strings([
+                "--add-opens=java.base/java.lang=ALL-UNNAMED",
+                "--add-opens=java.base/java.io=ALL-UNNAMED",
+            ]))
+            .chain(own)
+            .chain(arguments.iter().map(|word| (*word).to_owned()))
+            .collect(),
+    })
+}
+
+/// The only names that the servers know. They talk to 127.0.0.1 alone, so that is what this machine's name is here.
+fn hosts() -> Result<String> {
+    let file = Path::new("/proc/sys/kernel/hostname");
+    let name = fs::read_to_string(file).map_err(Error::io("cannot read", file))?;
+    Ok(format!("127.0.0.1 localhost {}\n", name.trim()))
 }
 
 /// Out of safe mode, and with a DataNode to write to.

@@ -12,7 +12,7 @@ pub(super) const PORTS: usize = 1;
 
 const API: &str = "/apis/ccompat/v7";
 
-/// A Schema Registry. It keeps its schemas in memory, so a restart forgets them, and its default
+/// A Schema Registry. Its schemas lie in its folder, so a restart keeps them, a kill too. Its default
 /// compatibility is NONE.
 #[derive(Debug)]
 pub struct SchemaRegistry {
@@ -47,7 +47,12 @@ pub(super) fn recipe(installation: &Path, [port]: [u16; PORTS]) -> Result<Recipe
                 "-Dquarkus.http.host=127.0.0.1".to_owned(),
                 format!("-Dquarkus.http.port={port}"),
             ])
-            .chain(strings(["-jar"]))
+            .chain(strings([
+                // The server's own default forgets everything with the process; and an id that was given out
+                // is on disk before anybody reads it.
+                "-Dquarkus.datasource.jdbc.url=jdbc:h2:file:./data/schemas;WRITE_DELAY=0",
+                "-jar",
+            ]))
             .chain([format!("{}/runner.jar", installation.display())])
             .collect(),
     };
