@@ -1,6 +1,8 @@
 //! Each server starts, can be made to fail, and leaves nothing behind.
 
-use goldrecord_testkit::{ClickHouse, Hdfs, Kafka, SchemaRegistry, require};
+use std::process::Command;
+
+use goldrecord_testkit::{ClickHouse, Hdfs, Kafka, Kind, SchemaRegistry, fetch, require};
 
 use crate::ask;
 
@@ -29,6 +31,42 @@ fn hdfs_takes_files_and_has_them_after_a_restart() {
     assert!(status().contains("DIRECTORY"), "{}", status());
     hdfs.restart().expect("it starts again");
     assert!(status().contains("DIRECTORY"), "{}", status());
+}
+
+#[test]
+fn hdfs_starts_where_the_machine_cannot_resolve_its_own_name() {
+    /// Set in the process that has another name.
+    const RENAMED: &str = "GOLDRECORD_TESTKIT_RENAMED";
+    if std::env::var_os(RENAMED).is_some() {
+        Hdfs::start().expect("it needs no name");
+        return;
+    }
+    if require(fetch::installation(Kind::Hdfs)).is_none() {
+        return;
+    }
+    let renamed = |command: &str| {
+        let rename = "echo nowhere-to-be-found >/proc/sys/kernel/hostname";
+        let mut shell = Command::new("unshare");
+        shell.args(["--uts", "sh", "-c", &format!("{rename} && {command}"), "sh"]);
+        shell
+    };
+    if !renamed("true").output().is_ok_and(|o| o.status.success()) {
+        eprintln!("skipped: giving this machine another name needs root and unshare");
+        return;
+    }
+    let test = renamed("exec \"$@\"")
+        .arg(std::env::current_exe().expect("this program"))
+        .args(["--exact", "--nocapture"])
+        .arg("servers::hdfs_starts_where_the_machine_cannot_resolve_its_own_name")
+        .env(RENAMED, "yes")
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&test.stdout);
+    assert!(
+        test.status.success() && said.contains("1 passed"),
+        "{said}\n{}",
+        String::from_utf8_lossy(&test.stderr)
+    );
 }
 
 #[test]
