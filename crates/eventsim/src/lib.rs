@@ -20,7 +20,7 @@ mod simulate;
 pub use calendar::parse_moment;
 pub use config::Config;
 pub use error::{Error, Result};
-pub use kafka::{Delivered, Format, KafkaSink, KafkaSinkOptions, Outstanding};
+pub use kafka::{Delivered, Format, KafkaSink, KafkaSinkOptions, Outstanding, register};
 pub use ledger::{Ledger, TopicTruth, Truth};
 pub use ndjson::NdjsonSink;
 pub use replay::{Input, Replayed, replay};

@@ -215,8 +215,14 @@ impl Output {
 
     async fn kafka(&self, shutdown: &Shutdown) -> anyhow::Result<KafkaSink> {
         let config = goldrecord_service::Config::load(self.config.as_deref())?;
-        let registry = goldrecord_registry::Client::new(&config.registry.url)?;
+        let access = goldrecord_registry::Access {
+            user: config.registry.user.clone(),
+            password: config.registry.password()?,
+            ca_file: config.registry.ca_file.clone(),
+        };
+        let registry = goldrecord_registry::Client::with_access(&config.registry.url, &access)?;
         let options = KafkaSinkOptions {
+            access: goldrecord_service::kafka::Access::load(&config.kafka)?,
             bootstrap_servers: config.kafka.bootstrap_servers,
             format: match self.format {
                 FormatArg::Avro => Format::Avro,

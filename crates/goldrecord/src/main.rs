@@ -1,5 +1,6 @@
 //! `goldrecord`: the operator's command.
 
+mod clients;
 mod demo;
 mod error;
 mod output;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use goldrecord_lake::Lake;
 use goldrecord_service::{Config, Shutdown, logs};
+use tokio::runtime::Runtime;
 
 use error::{Error, Result};
 use output::Format;
@@ -73,12 +75,15 @@ struct LakeArgs {
     dir: Option<PathBuf>,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
     // librdkafka tells a broker that is down many times over; the commands say it once, in words.
     logs::init(logs::Format::Text, "warn,librdkafka=off,rdkafka=off");
-    match run(cli).await {
+    let runtime = Runtime::new().expect("the system starts threads");
+    let outcome = runtime.block_on(run(cli));
+    // Whoever asked to stop does not wait for a thread that asks a broker which is away.
+    runtime.shutdown_background();
+    match outcome {
         Ok(code) => code,
         Err(error) => {
             eprintln!("goldrecord: {error}");

@@ -8,6 +8,7 @@ use std::time::Duration;
 use goldrecord_contract::{Event, Topic, avro_schema, json_schema};
 use goldrecord_registry::{Client, SchemaType, framing};
 use goldrecord_service::Shutdown;
+use goldrecord_service::kafka::{Access, mend};
 use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -63,6 +64,8 @@ impl Outstanding {
 pub struct KafkaSinkOptions {
     /// `host:port`, several separated by commas.
     pub bootstrap_servers: String,
+    /// How the brokers let the producer in.
+    pub access: Access,
     /// How values are encoded.
     pub format: Format,
     /// How far the producer may be ahead; None for as far as the brokers take it.
@@ -93,6 +96,25 @@ pub struct KafkaSink {
     sent: Delivered,
 }
 
+/// Register the topics' schemas, subject `<topic>-value`; their ids in the order of [`Topic::index`].
+/// Schemas that are there already keep their ids.
+pub async fn register(registry: &Client, format: Format) -> Result<[u32; 4]> {
+    let mut schema_ids = [0; 4];
+    for topic in Topic::ALL {
+        let subject = format!("{topic}-value");
+        let (schema_type, text) = match format {
+            Format::Avro => (SchemaType::Avro, avro_schema(topic)),
+            Format::Json => (SchemaType::Json, json_schema(topic)),
+        };
+        let registered = registry.register(&subject, schema_type, &text).await;
+        schema_ids[topic.index()] = registered.map_err(|source| Error::Registry {
+            subject,
+            source: Box::new(source),
+        })?;
+    }
+    Ok(schema_ids)
+}
+
 impl KafkaSink {
     /// Register the schemas (subject `<topic>-value`) and connect. The topics must exist.
     pub async fn new(
@@ -100,19 +122,7 @@ impl KafkaSink {
         registry: &Client,
         shutdown: Shutdown,
     ) -> Result<Self> {
-        let mut schema_ids = [0; 4];
-        for topic in Topic::ALL {
-            let subject = format!("{topic}-value");
-            let (schema_type, text) = match options.format {
-                Format::Avro => (SchemaType::Avro, avro_schema(topic)),
-                Format::Json => (SchemaType::Json, json_schema(topic)),
-            };
-            let registered = registry.register(&subject, schema_type, &text).await;
-            schema_ids[topic.index()] = registered.map_err(|source| Error::Registry {
-                subject,
-                source: Box::new(source),
-            })?;
-        }
+        let schema_ids = register(registry, options.format).await?;
         let options = options.clone();
         let connected =
             tokio::task::spawn_blocking(move || Self::connect(options, schema_ids, shutdown));
@@ -143,8 +153,11 @@ impl KafkaSink {
             state: Mutex::new(State::new(limits)),
             changed: Condvar::new(),
         });
-        let producer: ThreadedProducer<Reports> = ClientConfig::new()
-            .set("bootstrap.servers", &servers)
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", &servers);
+        client.extend(options.access.settings());
+        let producer: ThreadedProducer<Reports> = client
+            .clone()
             .set("client.id", "goldrecord-eventsim")
             .set("enable.idempotence", "true")
             // As the Java client partitions: by the key's hash, keyless records anywhere.
@@ -183,8 +196,7 @@ impl KafkaSink {
         let group = match &options.outstanding {
             None => None,
             Some(outstanding) => {
-                let consumer: BaseConsumer = ClientConfig::new()
-                    .set("bootstrap.servers", &servers)
+                let consumer: BaseConsumer = client
                     .set("client.id", "goldrecord-eventsim-offsets")
                     .set("group.id", &outstanding.group)
                     .create()
@@ -431,7 +443,10 @@ struct Reports(Arc<Shared>);
 
 impl ClientContext for Reports {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "Kafka");
+        match mend(reason) {
+            Some(mend) => tracing::warn!(%error, reason, mend, "Kafka"),
+            None => tracing::warn!(%error, reason, "Kafka"),
+        }
     }
 }
 

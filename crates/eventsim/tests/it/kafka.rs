@@ -11,6 +11,7 @@ use goldrecord_eventsim::{
 use goldrecord_registry::embedded::Embedded;
 use goldrecord_registry::{Client, framing};
 use goldrecord_service::Shutdown;
+use goldrecord_service::kafka::Access;
 use rdkafka::Message;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -35,6 +36,7 @@ fn sink_options(
     outstanding: Option<Outstanding>,
 ) -> KafkaSinkOptions {
     KafkaSinkOptions {
+        access: Access::default(),
         bootstrap_servers: cluster.bootstrap_servers(),
         format,
         outstanding,

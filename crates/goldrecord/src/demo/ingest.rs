@@ -11,21 +11,24 @@ use goldrecord_eventsim::{
 };
 use goldrecord_ingestor::{Commit, Ingestor, Settings as IngestorSettings, Until};
 use goldrecord_lake::Lake;
-use goldrecord_registry::Client;
 use goldrecord_service::Shutdown;
 use goldrecord_service::config::Span;
+use goldrecord_service::kafka::Access;
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::place::{IngestFigures, Source};
 use super::progress::{Progress, Stage};
 use super::servers::Servers;
-use crate::{Error, Result};
+use crate::{Error, Result, clients};
 
 /// The embedded broker keeps little and its producer waits for the commits, so a topic is committed
 /// long before the producer has to stop (about 5,000 records a partition), and a quiet one soon.
 const EMBEDDED_FLUSH_ROWS: u64 = 16_384;
 const EMBEDDED_FLUSH_INTERVAL: Duration = Duration::from_millis(400);
+
+/// How the demo's events are encoded.
+pub const FORMAT: Format = Format::Avro;
 
 /// Make the events of `source`, and return when every one of them is in bronze and counted in the
 /// ledger at `ledger`.
@@ -121,10 +124,10 @@ fn ingestor(
         config.ingestor.flush_interval = Span(EMBEDDED_FLUSH_INTERVAL);
     }
     let lake = Lake::open(&config.lake.url)?;
-    let registry = Client::new(&config.registry.url)?;
+    let registry = clients::registry(&config.registry)?;
     let runtime = Handle::current();
     Ok(move || {
-        let mut settings = IngestorSettings::from(&config);
+        let mut settings = IngestorSettings::load(&config)?;
         if embedded {
             // The embedded broker lets a fetch that found nothing wait to its end, whatever arrives meanwhile.
             settings
@@ -152,12 +155,13 @@ async fn producer(
     let config = &servers.config;
     let options = KafkaSinkOptions {
         bootstrap_servers: config.kafka.bootstrap_servers.clone(),
-        format: Format::Avro,
+        access: Access::load(&config.kafka)?,
+        format: FORMAT,
         outstanding: servers
             .is_embedded()
             .then(|| Outstanding::for_mock_broker(&config.kafka.group)),
     };
-    let registry = Client::new(&config.registry.url)?;
+    let registry = clients::registry(&config.registry)?;
     let mut sink = KafkaSink::new(&options, &registry, stop.clone()).await?;
     let source = source.clone();
     let path = ledger.to_owned();

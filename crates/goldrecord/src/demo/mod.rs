@@ -1,5 +1,6 @@
 //! `goldrecord demo`: the whole way of an event, in one command.
 
+mod events;
 mod ingest;
 mod kpis;
 mod lineage;
@@ -24,11 +25,11 @@ use goldrecord_reports::{Facts, Stage as StageFigures};
 use goldrecord_service::{Config, Shutdown};
 
 pub use place::Place;
-use place::{IngestFigures, Settings, Source, Stage, State};
+use place::{Settings, Source};
 use progress::{BuildProgress, LoadProgress, Progress};
 use servers::Servers;
 
-use crate::output::{self, thousands};
+use crate::output;
 use crate::verify::{self, Verdict};
 use crate::{Error, Result};
 
@@ -106,7 +107,12 @@ pub async fn run(
     let progress = Progress::new();
     let servers = match (options.servers, config) {
         (false, None) => Servers::embedded(&place).await?,
-        (true, Some(config)) => Servers::real(config).await?,
+        (true, Some(config)) => {
+            let brokers = config.kafka.bootstrap_servers.clone();
+            let waits = format!("Kafka at {brokers} does not answer yet");
+            let real = progress.patiently(&waits, Servers::real(config));
+            interruptible(shutdown, real).await?
+        }
         (true, None) => {
             return Err(Error::Refused(
                 "--servers needs --config FILE that says where they are; `./dev demo --servers` starts them and writes it".into(),
@@ -132,9 +138,7 @@ pub async fn run(
     servers.stop().await;
     let holds = match outcome {
         // Whatever gave up because of the request says so in its own words; the operator's are these.
-        Ok(false) | Err(_) if shutdown.is_requested() => {
-            return Err(Error::Stopped("run the same command again to go on"));
-        }
+        Ok(false) | Err(_) if shutdown.is_requested() => return Err(STOPPED),
         outcome => outcome?,
     };
     progress.say(&format!("done in {:.1} s", started.elapsed().as_secs_f64()));
@@ -143,6 +147,16 @@ pub async fn run(
     } else {
         ExitCode::FAILURE
     })
+}
+
+const STOPPED: Error = Error::Stopped("run the same command again to go on");
+
+/// Work that may be dropped wherever it waits, once the operator asks to stop.
+async fn interruptible<T>(shutdown: &Shutdown, work: impl Future<Output = Result<T>>) -> Result<T> {
+    shutdown
+        .unless_requested(work)
+        .await
+        .unwrap_or(Err(STOPPED))
 }
 
 fn load(options: &Options) -> Result<Manifest> {
@@ -168,7 +182,10 @@ async fn stages(
     let lake = Lake::open(&config.lake.url)?;
     place.set_config(&config)?;
 
-    let ingested = events(options, settings, place, servers, &lake, progress, shutdown).await?;
+    let ingested = events::run(
+        options, settings, manifest, place, servers, &lake, progress, shutdown,
+    )
+    .await?;
     let mut figures = vec![StageFigures {
         name: "events → bronze".into(),
         events: ingested.events,
@@ -187,15 +204,15 @@ async fn stages(
         bytes: 0,
         seconds: build_started.elapsed().as_secs_f64(),
     });
-    let loaded = load_clickhouse(&config, &lake, progress).await?;
+    let loaded = interruptible(shutdown, load_clickhouse(&config, &lake, progress)).await?;
     let (release, loading) = loaded.unzip();
     figures.extend(loading);
 
     let checking = progress.stage("verify", "checks", 0);
-    let verdict = verify::run(
-        &lake,
-        &config.layers.target,
-        Place::ledger_of(place.dir()).as_deref(),
+    let ledger = Place::ledger_of(place.dir());
+    let verdict = interruptible(
+        shutdown,
+        verify::run(&lake, &config.layers.target, ledger.as_deref()),
     )
     .await?;
     checking.finish(verdict.checks.len() as u64);
@@ -221,104 +238,6 @@ async fn stages(
     .await?;
     end(&context, &verdict, place).await?;
     Ok(verdict.holds() && build.published)
-}
-
-/// See to it that bronze holds the events, and say whether that took anything.
-async fn events(
-    options: &Options,
-    settings: &Settings,
-    place: &Place,
-    servers: &Servers,
-    lake: &Lake,
-    progress: &Progress,
-    shutdown: &Shutdown,
-) -> Result<IngestFigures> {
-    let earlier = if options.fresh { None } else { place.state()? };
-    match &earlier {
-        Some(state) if state.settings != *settings => {
-            return Err(Error::OtherDemo {
-                dir: place.dir().to_owned(),
-                there: state.settings.to_string(),
-            });
-        }
-        Some(State {
-            stage: Stage::Ingested,
-            ingest: Some(figures),
-            ..
-        }) => {
-            progress.say(&format!(
-                "  ✓ bronze holds these {} events already",
-                thousands(figures.events)
-            ));
-            return Ok(*figures);
-        }
-        Some(_) if servers.is_embedded() => {
-            progress.say(
-                "  an earlier run was interrupted on the way to bronze, and its broker went with it: starting again from an empty bronze",
-            );
-            lake.remove_all("bronze").await?;
-        }
-        Some(_) => {
-            progress.say(
-                "  an earlier run was interrupted on the way to bronze: starting again with empty topics and an empty lake",
-            );
-            start_over(servers, lake).await?;
-        }
-        None if servers.is_embedded() => lake.remove_all("").await?,
-        None if options.fresh => start_over(servers, lake).await?,
-        None => must_be_empty(servers, lake).await?,
-    }
-    let state = State {
-        settings: settings.clone(),
-        stage: Stage::Ingesting,
-        ingest: None,
-    };
-    place.set_state(&state)?;
-    let figures = ingest::run(
-        servers,
-        &settings.source,
-        &place.ledger(),
-        progress,
-        shutdown,
-    )
-    .await?;
-    place.set_state(&State {
-        stage: Stage::Ingested,
-        ingest: Some(figures),
-        ..state
-    })?;
-    Ok(figures)
-}
-
-/// Real servers may hold what is not the demo's: nothing of it is touched without being told to.
-async fn must_be_empty(servers: &Servers, lake: &Lake) -> Result<()> {
-    let brokers = &servers.config.kafka.bootstrap_servers;
-    let records = servers::records(brokers).await?;
-    if records > 0 {
-        return Err(Error::Refused(format!(
-            "the topics at {brokers} hold {} records already, and the demo counts on empty ones: name other servers with --config, or let --fresh remove the topics, the lake and the ClickHouse databases",
-            thousands(records)
-        )));
-    }
-    let tables = lake.tables().await?;
-    if let Some(table) = tables.first() {
-        return Err(Error::Refused(format!(
-            "{} holds {} tables already ({table} …), and the demo counts on an empty lake: name another one with --config, or let --fresh remove the topics, the lake and the ClickHouse databases",
-            lake.url(),
-            tables.len()
-        )));
-    }
-    Ok(())
-}
-
-/// Empty topics, an empty lake and no release on the real servers.
-async fn start_over(servers: &Servers, lake: &Lake) -> Result<()> {
-    if let Some(settings) = LoaderSettings::of(&servers.config)? {
-        goldrecord_loader::forget(&settings).await?;
-    }
-    servers::empty_topics(&servers.config.kafka.bootstrap_servers).await?;
-    lake.remove_all("").await?;
-    Ok(())
 }
 
 async fn build(

@@ -13,6 +13,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::output::thousands;
 
+/// How long a silence is not worth a word.
+const MOMENT: Duration = Duration::from_secs(2);
+
 /// The bars of a run.
 #[derive(Debug)]
 pub struct Progress {
@@ -46,6 +49,18 @@ impl Progress {
             let _ = self.bars.println(line);
         } else {
             eprintln!("{line}");
+        }
+    }
+
+    /// Does `work`, and says what it waits for if it has not ended in a moment.
+    pub async fn patiently<T>(&self, waits: &str, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        match tokio::time::timeout(MOMENT, &mut work).await {
+            Ok(done) => done,
+            Err(_) => {
+                self.say(&format!("  … {waits}"));
+                work.await
+            }
         }
     }
 

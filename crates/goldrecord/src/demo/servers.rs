@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use goldrecord_contract::Topic;
 use goldrecord_registry::embedded::Embedded;
 use goldrecord_service::Config;
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication, TopicResult};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -16,6 +15,7 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::place::Place;
+use crate::clients::Brokers;
 use crate::{Error, Result};
 
 /// Partitions of each topic.
@@ -58,11 +58,16 @@ impl Servers {
 
     /// The servers that the configuration names. Topics that are missing are made.
     pub async fn real(config: Config) -> Result<Self> {
-        make_topics(&config.kafka.bootstrap_servers).await?;
+        make_topics(&Brokers::of(&config.kafka)?).await?;
         Ok(Self {
             config,
             embedded: None,
         })
+    }
+
+    /// The brokers, for a client of one's own.
+    pub fn brokers(&self) -> Result<Brokers> {
+        Brokers::of(&self.config.kafka)
     }
 
     /// Whether the broker forgets its records when the process ends.
@@ -80,14 +85,14 @@ impl Servers {
 }
 
 /// Make the topics that are not there yet.
-async fn make_topics(servers: &str) -> Result<()> {
+async fn make_topics(brokers: &Brokers) -> Result<()> {
     let topics: Vec<NewTopic<'_>> = Topic::ALL
         .iter()
         .map(|topic| NewTopic::new(topic.name(), PARTITIONS, TopicReplication::Fixed(1)))
         .collect();
-    let results = admin(servers)?.create_topics(&topics, &patiently()).await;
+    let results = admin(brokers)?.create_topics(&topics, &patiently()).await;
     every_topic(
-        servers,
+        brokers,
         results,
         RDKafkaErrorCode::TopicAlreadyExists,
         "made",
@@ -95,27 +100,24 @@ async fn make_topics(servers: &str) -> Result<()> {
 }
 
 /// Remove the topics and make them anew, so that they are empty.
-pub async fn empty_topics(servers: &str) -> Result<()> {
+pub async fn empty_topics(brokers: &Brokers) -> Result<()> {
     let names: Vec<&str> = Topic::ALL.iter().map(|topic| topic.name()).collect();
-    let results = admin(servers)?.delete_topics(&names, &patiently()).await;
+    let results = admin(brokers)?.delete_topics(&names, &patiently()).await;
     every_topic(
-        servers,
+        brokers,
         results,
         RDKafkaErrorCode::UnknownTopicOrPartition,
         "removed",
     )?;
-    wait_until_gone(servers).await?;
-    make_topics(servers).await
+    wait_until_gone(brokers).await?;
+    make_topics(brokers).await
 }
 
-fn admin(servers: &str) -> Result<AdminClient<DefaultClientContext>> {
-    ClientConfig::new()
-        .set("bootstrap.servers", servers)
+fn admin(brokers: &Brokers) -> Result<AdminClient<DefaultClientContext>> {
+    brokers
+        .client()
         .create()
-        .map_err(|error| Error::Kafka {
-            servers: servers.to_owned(),
-            why: error.to_string(),
-        })
+        .map_err(|error| brokers.failed(error))
 }
 
 fn patiently() -> AdminOptions {
@@ -126,17 +128,13 @@ fn patiently() -> AdminOptions {
 
 /// Whether every topic could be `done`; one that was so before (`already`) counts.
 fn every_topic(
-    servers: &str,
+    brokers: &Brokers,
     results: KafkaResult<Vec<TopicResult>>,
     already: RDKafkaErrorCode,
     done: &str,
 ) -> Result<()> {
-    let failed = |why: String| Error::Kafka {
-        servers: servers.to_owned(),
-        why,
-    };
     let results = results.map_err(|error| {
-        failed(format!(
+        brokers.failed(format!(
             "{error}; is the broker running and [kafka] bootstrap_servers right?"
         ))
     })?;
@@ -144,37 +142,33 @@ fn every_topic(
         if let Err((topic, code)) = result
             && code != already
         {
-            return Err(failed(format!("topic {topic} cannot be {done}: {code}")));
+            return Err(brokers.failed(format!("topic {topic} cannot be {done}: {code}")));
         }
     }
     Ok(())
 }
 
 /// Until the brokers no longer know the topics: they answer a removal before it is done.
-async fn wait_until_gone(servers: &str) -> Result<()> {
-    let servers = servers.to_owned();
+async fn wait_until_gone(brokers: &Brokers) -> Result<()> {
+    let brokers = brokers.clone();
     let waited = tokio::task::spawn_blocking(move || {
-        let failed = |why: String| Error::Kafka {
-            servers: servers.clone(),
-            why,
-        };
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", &servers)
+        let consumer: BaseConsumer = brokers
+            .client()
             .set("allow.auto.create.topics", "false")
             .create()
-            .map_err(|error| failed(error.to_string()))?;
+            .map_err(|error| brokers.failed(error))?;
         let patience = Instant::now() + PATIENCE;
         loop {
             // Every question is a round trip to the broker, which paces the loop.
             let metadata = consumer
                 .fetch_metadata(None, PATIENCE)
-                .map_err(|error| failed(error.to_string()))?;
+                .map_err(|error| brokers.failed(error))?;
             let known = metadata.topics().iter().map(MetadataTopic::name);
             let mut left = known.filter(|name| Topic::from_name(name).is_some());
             match left.next() {
                 None => return Ok(()),
                 Some(topic) if Instant::now() > patience => {
-                    return Err(failed(format!(
+                    return Err(brokers.failed(format!(
                         "topic {topic} is still there {} s after it was removed",
                         PATIENCE.as_secs()
                     )));
@@ -190,17 +184,13 @@ async fn wait_until_gone(servers: &str) -> Result<()> {
 
 /// How many records the topics hold, by the brokers' own account. Topics that were made just now
 /// have no leader yet, and are waited for.
-pub async fn records(servers: &str) -> Result<u64> {
-    let servers = servers.to_owned();
+pub async fn records(brokers: &Brokers) -> Result<u64> {
+    let brokers = brokers.clone();
     let counted = tokio::task::spawn_blocking(move || {
-        let failed = |error: KafkaError| Error::Kafka {
-            servers: servers.clone(),
-            why: error.to_string(),
-        };
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", &servers)
+        let consumer: BaseConsumer = brokers
+            .client()
             .create()
-            .map_err(failed)?;
+            .map_err(|error| brokers.failed(error))?;
         let patience = Instant::now() + PATIENCE;
         loop {
             match Topic::ALL
@@ -210,7 +200,7 @@ pub async fn records(servers: &str) -> Result<u64> {
             {
                 Ok(records) => return Ok(records),
                 Err(error) if Instant::now() > patience || !is_settling(&error) => {
-                    return Err(failed(error));
+                    return Err(brokers.failed(error));
                 }
                 // A turn of librdkafka's own loop, in which it learns the leaders.
                 Err(_) => drop(consumer.poll(Duration::from_millis(100))),

@@ -7,12 +7,12 @@ use comfy_table::{CellAlignment, Table, presets};
 use goldrecord_ingestor::protocol::AppId;
 use goldrecord_lake::Lake;
 use goldrecord_service::Config;
-use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::metadata::MetadataTopic;
 use serde::Serialize;
 
 use super::Topics;
+use crate::clients::Brokers;
 use crate::output::thousands;
 use crate::{Error, Result};
 
@@ -48,8 +48,8 @@ pub async fn of_topics(lake: &Lake, config: &Config) -> Result<Topics> {
     for topic in &config.ingestor.topics {
         offsets.insert(topic.clone(), next_offsets(lake, topic).await?);
     }
-    let servers = config.kafka.bootstrap_servers.clone();
-    let asked = tokio::task::spawn_blocking(move || ask(&servers, &offsets)).await;
+    let brokers = Brokers::of(&config.kafka)?;
+    let asked = tokio::task::spawn_blocking(move || ask(&brokers, &offsets)).await;
     Ok(
         match asked
             .map_err(|error| Error::Refused(error.to_string()))
@@ -81,13 +81,14 @@ async fn next_offsets(lake: &Lake, topic: &str) -> Result<BTreeMap<i32, i64>> {
         .collect())
 }
 
-fn ask(servers: &str, offsets: &BTreeMap<String, BTreeMap<i32, i64>>) -> Result<Vec<TopicLag>> {
-    let failed = |error: rdkafka::error::KafkaError| Error::Kafka {
-        servers: servers.to_owned(),
-        why: format!("{error}; is the broker running and [kafka] bootstrap_servers right?"),
+fn ask(brokers: &Brokers, offsets: &BTreeMap<String, BTreeMap<i32, i64>>) -> Result<Vec<TopicLag>> {
+    let failed = |error: rdkafka::error::KafkaError| {
+        brokers.failed(format!(
+            "{error}; is the broker running and [kafka] bootstrap_servers right?"
+        ))
     };
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", servers)
+    let consumer: BaseConsumer = brokers
+        .client()
         .set("group.id", "goldrecord-status")
         .set("log_level", "0")
         .create()

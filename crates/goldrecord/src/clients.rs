@@ -1,0 +1,51 @@
+//! Clients of the servers that the configuration names.
+
+use goldrecord_registry::{Access as RegistryAccess, Client};
+use goldrecord_service::config::{Kafka, Registry};
+use goldrecord_service::kafka::Access;
+use rdkafka::ClientConfig;
+
+use crate::{Error, Result};
+
+/// The brokers, and how they let us in.
+#[derive(Clone)]
+pub struct Brokers {
+    servers: String,
+    access: Access,
+}
+
+impl Brokers {
+    /// Those of `[kafka]`, with the credentials that it needs.
+    pub fn of(kafka: &Kafka) -> Result<Self> {
+        Ok(Self {
+            servers: kafka.bootstrap_servers.clone(),
+            access: Access::load(kafka)?,
+        })
+    }
+
+    /// What every client of them begins with.
+    pub fn client(&self) -> ClientConfig {
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", &self.servers);
+        client.extend(self.access.settings());
+        client
+    }
+
+    /// They failed us.
+    pub fn failed(&self, why: impl ToString) -> Error {
+        Error::Kafka {
+            servers: self.servers.clone(),
+            why: why.to_string(),
+        }
+    }
+}
+
+/// A client of `[registry]`, with the credentials that it needs.
+pub fn registry(registry: &Registry) -> Result<Client> {
+    let access = RegistryAccess {
+        user: registry.user.clone(),
+        password: registry.password()?,
+        ca_file: registry.ca_file.clone(),
+    };
+    Ok(Client::with_access(&registry.url, &access)?)
+}

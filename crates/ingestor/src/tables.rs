@@ -1,0 +1,61 @@
+//! The topics' tables, made before anything is read, so that what reads them can be checked first.
+
+use arrow::datatypes::Fields;
+use goldrecord_lake::{Lake, TableSpec};
+use goldrecord_registry::{Client, Schema};
+
+use crate::bronze;
+use crate::decode::{Misfit, merge};
+use crate::error::{Error, Result};
+use crate::schemas::Schemas;
+use crate::settings::Settings;
+
+/// Make the table of every topic, with the columns of the topic's latest schema if one is registered.
+/// A table that is there stays as it is: the ingestor adds what it lacks once it reads.
+pub async fn make_tables(settings: &Settings, lake: &Lake, registry: &Client) -> Result<()> {
+    for (topic, own) in &settings.topics {
+        let latest = match registry.latest(&format!("{topic}-value")).await {
+            Ok(version) => Some(version.schema),
+            Err(error) if error.is_unknown() => None,
+            Err(source) => {
+                return Err(Error::Registry {
+                    topic: topic.clone(),
+                    source: Box::new(source),
+                });
+            }
+        };
+        let schemas = Schemas::new(own.format);
+        let spec = match &latest {
+            None => bronze::spec(topic),
+            Some(schema) => {
+                with_columns_of(&schemas, schema, topic).map_err(|why| Error::Schema {
+                    topic: topic.clone(),
+                    schema: schema.id,
+                    why,
+                })?
+            }
+        };
+        let path = bronze::path(topic);
+        let made = lake.table(&path).create(&spec).await;
+        made.map_err(|source| Error::Lake {
+            table: path,
+            source: Box::new(source),
+        })?;
+    }
+    Ok(())
+}
+
+/// The table of a topic whose events have this schema, or why it cannot be.
+fn with_columns_of(schemas: &Schemas, schema: &Schema, topic: &str) -> Result<TableSpec, String> {
+    let plan = schemas
+        .read(schema)
+        .map_err(|fault| fault.text.to_string())?;
+    let fields = merge(&Fields::empty(), &plan.fields())
+        .map_err(|Misfit(why)| why)?
+        .unwrap_or_default();
+    let bare = bronze::spec(topic);
+    Ok(TableSpec {
+        schema: bronze::with_event_fields(&bare.schema, &fields),
+        ..bare
+    })
+}
