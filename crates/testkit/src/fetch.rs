@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::process::{make_folder, write};
-pub(crate) use crate::program::java;
 use crate::program::{INSTALL, find, run};
 use crate::{Error, Kind, Result, cache, debian, template};
 

@@ -33,6 +33,6 @@ pub use dice::Dice;
 pub use error::{Error, Result};
 pub use require::require;
 pub use servers::{
-    ClickHouse, Hdfs, Kafka, Kind, Prometheus, Sample, SchemaRegistry, SecuredKafka,
-    SecuredRegistry,
+    ClickHouse, Hdfs, HdfsHa, Kafka, Kind, NameNode, Prometheus, Sample, SchemaRegistry,
+    SecuredKafka, SecuredRegistry,
 };

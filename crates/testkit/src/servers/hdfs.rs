@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Kind, java_flags, server_of_a_test, strings};
 use crate::process::Launch;
+use crate::program::java;
 use crate::server::{Recipe, Server};
 use crate::{Error, Result, fetch, http, template};
 
@@ -125,7 +126,7 @@ pub(super) fn recipe(installation: &Path, dir: &Path, ports: [u16; PORTS]) -> Re
 }
 
 /// One of Hadoop's programs, `class` below `org.apache.hadoop`, on the configuration in `dir`.
-fn program(
+pub(super) fn program(
     installation: &Path,
     dir: &Path,
     name: &'static str,
@@ -143,7 +144,7 @@ fn program(
     ];
     Ok(Launch {
         name,
-        program: fetch::java()?,
+        program: java()?,
         arguments: java_flags(256)
             .into_iter()
             .chain(strings([
@@ -157,14 +158,14 @@ fn program(
 }
 
 /// The only names that the servers know. They talk to 127.0.0.1 alone, so that is what this machine's name is here.
-fn hosts() -> Result<String> {
+pub(super) fn hosts() -> Result<String> {
     let file = Path::new("/proc/sys/kernel/hostname");
     let name = fs::read_to_string(file).map_err(Error::io("cannot read", file))?;
     Ok(format!("127.0.0.1 localhost {}\n", name.trim()))
 }
 
 /// Out of safe mode, and with a DataNode to write to.
-fn takes_writes(web_port: u16) -> Result<(), String> {
+pub(super) fn takes_writes(web_port: u16) -> Result<(), String> {
     let beans = http::get(
         web_port,
         "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState",

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::{Kind, java_flags, server_of_a_test, strings};
 use crate::process::Launch;
+use crate::program::java;
 use crate::server::{Recipe, Server};
-use crate::{Result, fetch, http, template};
+use crate::{Result, http, template};
 
 /// Clients, controller.
 pub(super) const PORTS: usize = 2;
@@ -56,7 +57,7 @@ pub(super) fn recipe_with(
     [port, controller_port]: [u16; PORTS],
     listeners: &Listeners,
 ) -> Result<Recipe> {
-    let java = fetch::java()?;
+    let java = java()?;
     let mut properties = template::fill(
         include_str!("../templates/kafka.properties"),
         &[

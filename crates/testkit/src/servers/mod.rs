@@ -2,6 +2,7 @@
 
 mod clickhouse;
 mod hdfs;
+mod hdfs_ha;
 mod kafka;
 mod prometheus;
 mod registry;
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 pub use clickhouse::ClickHouse;
 pub use hdfs::Hdfs;
+pub use hdfs_ha::{HdfsHa, NameNode};
 pub use kafka::Kafka;
 pub use prometheus::{Prometheus, Sample};
 pub use registry::SchemaRegistry;

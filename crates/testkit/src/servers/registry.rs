@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::{Kind, java_flags, server_of_a_test, strings};
 use crate::process::Launch;
+use crate::program::java;
 use crate::server::{Recipe, Server};
-use crate::{Result, fetch, http};
+use crate::{Result, http};
 
 /// HTTP.
 pub(super) const PORTS: usize = 1;
@@ -40,7 +41,7 @@ pub(super) fn url(port: u16) -> String {
 pub(super) fn recipe(installation: &Path, [port]: [u16; PORTS]) -> Result<Recipe> {
     let server = Launch {
         name: "registry",
-        program: fetch::java()?,
+        program: java()?,
         arguments: java_flags(256)
             .into_iter()
             .chain([
