@@ -1,6 +1,7 @@
 //! Progress for people: a bar for each stage with its rate and what is left; one line each when the
 //! output is no terminal.
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use goldrecord_layers::Reporter;
 use goldrecord_layers::manifest::ResourceType;
 use goldrecord_layers::reporter::{Event, Status};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::output::thousands;
 
@@ -72,13 +73,17 @@ impl Progress {
             ProgressBar::new_spinner()
         });
         let template = if total > 0 {
-            "  {prefix:<22} {bar:28.cyan/dim} {human_pos:>11}/{human_len:<11} {per_sec:>16} {eta:>4} left {wide_msg:.dim}"
+            "  {prefix:<22} {bar:28.cyan/dim} {human_pos:>11}/{human_len:<11} {rate:>16} {eta:>4} left {wide_msg:.dim}"
         } else {
-            "  {prefix:<22} {spinner} {human_pos:>11} {per_sec:>16} {wide_msg:.dim}"
+            "  {prefix:<22} {spinner} {human_pos:>11} {rate:>16} {wide_msg:.dim}"
         };
         bar.set_style(
             ProgressStyle::with_template(template)
                 .expect("the template is a constant that parses")
+                .with_key("rate", |state: &ProgressState, into: &mut dyn Write| {
+                    // A field that cannot be written is left out of the line.
+                    let _ = write!(into, "{}/s", thousands(state.per_sec() as u64));
+                })
                 .progress_chars("━━╌"),
         );
         bar.set_prefix(name.to_owned());
