@@ -29,6 +29,14 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// Keys and credentials that contradict each other, or lack each other.
+    #[error("{key}: {why}")]
+    Setting {
+        /// The key as in the file, with its section.
+        key: &'static str,
+        /// What is wrong and what would do.
+        why: String,
+    },
     /// The signal handlers could not be installed.
     #[error("cannot listen for SIGTERM and SIGINT: {0}")]
     Signals(std::io::Error),

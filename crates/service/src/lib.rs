@@ -5,6 +5,7 @@
 
 pub mod config;
 mod error;
+pub mod kafka;
 pub mod logs;
 pub mod notify;
 mod shutdown;
