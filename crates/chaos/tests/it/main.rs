@@ -1,0 +1,3 @@
+//! The check from outside, which must be able to fail.
+
+mod checker;
