@@ -78,7 +78,7 @@ pub enum Sasl {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Registry {
-    /// The base of the Confluent API, with the path before `/subjects` if it has one.
+    /// The base of the Confluent API, with the path before `/subjects` if it has one; `https://` is over TLS.
     pub url: String,
     /// The user of HTTP basic authentication. The password is the credential `registry-password`.
     pub user: Option<String>,
