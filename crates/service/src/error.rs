@@ -40,6 +40,16 @@ pub enum Error {
     /// The signal handlers could not be installed.
     #[error("cannot listen for SIGTERM and SIGINT: {0}")]
     Signals(std::io::Error),
+    /// Metrics cannot be served where the configuration says.
+    #[error(
+        "cannot serve metrics at {address}: {source}; end what listens there, or choose another `host:port` with [metrics] listen"
+    )]
+    Listen {
+        /// `host:port` as in the file.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
 }
 
 /// A result with this crate's error.
