@@ -156,7 +156,11 @@ impl Ingestor {
                 shared.wait_ends("Kafka");
                 return Some(cluster);
             }
-            shared.wait_begins("Kafka", &format!("no broker of {servers} answers"));
+            let mut why = format!("no broker of {servers} answers");
+            if let Some(complaint) = consumer::complaint(probe) {
+                why = format!("{why}: {complaint}");
+            }
+            shared.wait_begins("Kafka", &why);
             if !backoff.pause(shared) {
                 return None;
             }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use goldrecord_ingestor::{Ingestor, Settings, Silent, Until};
 use goldrecord_lake::Lake;
-use goldrecord_registry::Client;
+use goldrecord_registry::{Access, Client};
 use goldrecord_service::{Config, Shutdown, logs};
 
 /// Reads Kafka topics into the bronze tables of a lake, every record exactly once.
@@ -31,13 +31,18 @@ fn main() -> anyhow::Result<()> {
     logs::init(format, "info");
     let config = Config::load(arguments.config.as_deref())?;
     let lake = Lake::open(&config.lake.url)?;
-    let registry = Client::new(&config.registry.url)?;
+    let access = Access {
+        user: config.registry.user.clone(),
+        password: config.registry.password()?,
+        ca_file: config.registry.ca_file.clone(),
+    };
+    let registry = Client::with_access(&config.registry.url, &access)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
     let shutdown = runtime.block_on(async { Shutdown::on_signals() })?;
-    let ingestor = Ingestor::new(Settings::from(&config), lake, registry);
+    let ingestor = Ingestor::new(Settings::load(&config)?, lake, registry);
     let summary = ingestor.run(runtime.handle(), Until::Shutdown, &shutdown, &Silent)?;
     for (topic, own) in &summary.topics {
         tracing::info!(

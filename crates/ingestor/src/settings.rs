@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use goldrecord_service::Config;
 use goldrecord_service::config::{self, Format, Gaps, OnOutOfRange, Start};
+use goldrecord_service::kafka::{self, Access};
 
 use crate::error::{Error, Result};
 
@@ -25,7 +26,9 @@ pub struct Settings {
     pub flush: FlushPolicy,
     /// What buffers, librdkafka's included, may hold together, in bytes. Past it partitions are paused.
     pub memory: usize,
-    /// Further librdkafka settings, such as those of TLS.
+    /// How the brokers let it in.
+    pub access: Access,
+    /// Further librdkafka settings, such as those of the group's membership.
     pub kafka: BTreeMap<String, String>,
 }
 
@@ -80,6 +83,7 @@ impl Default for TopicSettings {
 }
 
 impl From<&Config> for Settings {
+    /// What the file says; without [`Settings::access`], which needs the credentials too.
     fn from(config: &Config) -> Self {
         let ingestor: &config::Ingestor = &config.ingestor;
         let topics = ingestor.topics.iter().map(|name| {
@@ -109,7 +113,8 @@ impl From<&Config> for Settings {
                 bytes: ingestor.flush_bytes.0,
             },
             memory: ingestor.memory.0 as usize,
-            kafka: BTreeMap::new(),
+            access: Access::default(),
+            kafka: kafka::membership(&config.kafka),
         }
     }
 }
@@ -118,6 +123,14 @@ impl From<&Config> for Settings {
 const LEAST_MEMORY: usize = 16 << 20;
 
 impl Settings {
+    /// What the file says, and the credentials with it.
+    pub fn load(config: &Config) -> goldrecord_service::Result<Self> {
+        Ok(Self {
+            access: Access::load(&config.kafka)?,
+            ..Self::from(config)
+        })
+    }
+
     /// Refuses what cannot work.
     pub fn check(&self) -> Result<()> {
         let refuse = |key: &str, value: String, why: &str| {
@@ -178,6 +191,7 @@ mod tests {
                 format: Some(Format::Avro),
                 event_time: Some("kafka".into()),
                 gaps: Some(Gaps::Expected),
+                ..config::TopicOverride::default()
             },
         );
         let settings = Settings::from(&config);

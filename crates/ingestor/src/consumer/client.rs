@@ -1,20 +1,57 @@
 //! The clients of Kafka: the consumer in the group, and one outside of it that asks.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use goldrecord_service::kafka::mend;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
 
 use super::Rebalancer;
 use crate::error::{Error, Result};
 use crate::settings::Settings;
+use crate::shared::lock;
 
 /// The consumer, which its thread alone polls.
 pub(crate) type SharedConsumer = Arc<BaseConsumer<Rebalancer>>;
 
 /// A client that asks for offsets and metadata. Not the consumer itself: a request for metadata that
 /// crosses the one with which it joins the group would leave it waiting for the next, minutes later.
-pub(crate) type Probe = BaseConsumer;
+pub(crate) type Probe = BaseConsumer<Complaints>;
+
+/// Remembers why the brokers could not be reached last.
+#[derive(Default)]
+pub(crate) struct Complaints(Mutex<Option<String>>);
+
+impl ClientContext for Complaints {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // The consumer beside it meets the same and tells it.
+        tracing::debug!(facility, message, "librdkafka");
+    }
+
+    fn error(&self, _error: KafkaError, reason: &str) {
+        let mut last = lock(&self.0);
+        // The words that follow, "all brokers are down", do not say why.
+        if mend(reason).is_some() || last.is_none() {
+            *last = Some(reason.to_owned());
+        }
+    }
+}
+
+impl ConsumerContext for Complaints {}
+
+/// Why the brokers could not be reached since this was asked last, and what to mend, if they let that be known.
+pub(crate) fn complaint(probe: &Probe) -> Option<String> {
+    // It is in no group and fetches nothing: what comes are errors, told to the context on the way.
+    while probe.poll(Duration::ZERO).is_some() {}
+    let reason = lock(&probe.context().0).take()?;
+    Some(match mend(&reason) {
+        Some(mend) => format!("{mend} ({reason})"),
+        None => reason,
+    })
+}
 
 /// What both clients need.
 fn common(settings: &Settings) -> ClientConfig {
@@ -25,6 +62,7 @@ fn common(settings: &Settings) -> ClientConfig {
         .set("isolation.level", "read_committed")
         .set("statistics.interval.ms", "0")
         .set("fetch.wait.max.ms", "100");
+    config.extend(settings.access.settings());
     for (key, value) in &settings.kafka {
         config.set(key, value);
     }
@@ -33,11 +71,13 @@ fn common(settings: &Settings) -> ClientConfig {
 
 /// A client outside of the group.
 pub(crate) fn probe(settings: &Settings) -> Result<Probe> {
-    common(settings).create().map_err(|source| Error::Kafka {
-        servers: settings.bootstrap_servers.clone(),
-        action: "make a client",
-        source: Box::new(source),
-    })
+    common(settings)
+        .create_with_context(Complaints::default())
+        .map_err(|source| Error::Kafka {
+            servers: settings.bootstrap_servers.clone(),
+            action: "make a client",
+            source: Box::new(source),
+        })
 }
 
 /// A consumer that joins the group once it is polled.

@@ -12,7 +12,7 @@ use crossbeam_channel::Sender;
 use crate::chunk::Chunk;
 use crate::protocol::{Lease, Position};
 
-pub(crate) use client::{Probe, SharedConsumer, connect, probe};
+pub(crate) use client::{Probe, SharedConsumer, complaint, connect, probe};
 pub(crate) use poller::Poller;
 pub(crate) use rebalance::Rebalancer;
 

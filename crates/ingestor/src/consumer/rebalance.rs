@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
+use goldrecord_service::kafka::mend;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -89,7 +90,10 @@ impl ClientContext for Rebalancer {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "Kafka");
+        match mend(reason) {
+            Some(mend) => tracing::warn!(%error, reason, mend, "Kafka"),
+            None => tracing::warn!(%error, reason, "Kafka"),
+        }
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod bad_records;
 mod exactly_once;
+mod failover;
 mod formats;
 mod limits;
 mod refusals;
+mod secured;
 mod servers;
 mod world;
