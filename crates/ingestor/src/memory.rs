@@ -34,6 +34,16 @@ impl Budget {
         self.used.load(Ordering::Relaxed) < self.limit / 4 * 3
     }
 
+    /// What is held, in bytes.
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// What may be held, in bytes.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// The most that was held, in bytes.
     pub fn peak(&self) -> usize {
         self.peak.load(Ordering::Relaxed)
