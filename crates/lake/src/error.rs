@@ -13,7 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// The lake's address is none that we can open.
     #[error(
-        "`{url}` is no address of a lake: {why}; give file:///absolute/folder or hdfs://host:port/folder"
+        "`{url}` is no address of a lake: {why}; give file:///absolute/folder, hdfs://host:port/folder or, with a standby, hdfs://host:port,host:port/folder"
     )]
     BadUrl {
         /// The address given.

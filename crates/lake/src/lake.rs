@@ -19,6 +19,7 @@ impl Lake {
     /// Opens `file:///absolute/folder`, `/absolute/folder` or `hdfs://host:port/folder`. Nothing is
     /// read yet: a lake that cannot be reached shows at the first call that needs it.
     ///
+    /// Of several NameNodes, `hdfs://host:port,host:port/folder`, the active one is found at every call.
     /// On HDFS we are the user named by `HADOOP_USER_NAME`, else the one who runs the process.
     pub fn open(url: &str) -> Result<Self> {
         Ok(Self {
@@ -156,10 +157,17 @@ mod tests {
             Lake::open("hdfs://nn:8020/lake/").expect("opens").url(),
             "hdfs://nn:8020/lake"
         );
+        assert_eq!(
+            Lake::open("hdfs://nn1:8020,nn2:8020/lake/")
+                .expect("opens")
+                .url(),
+            "hdfs://nn1:8020,nn2:8020/lake"
+        );
         for url in [
             "lake",
             "s3://bucket/lake",
             "hdfs:///lake",
+            "hdfs://nn1:8020,nn2/lake",
             "file://host/lake",
         ] {
             assert!(

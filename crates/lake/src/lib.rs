@@ -27,6 +27,7 @@ mod error;
 mod evolve;
 mod lake;
 mod log;
+mod namenodes;
 mod proposal;
 mod read;
 mod snapshot;

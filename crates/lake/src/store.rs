@@ -15,6 +15,7 @@ use object_store::prefix::PrefixStore;
 use url::Url;
 
 use crate::error::{Error, Result};
+use crate::namenodes::Address;
 
 /// A lake's file system. Paths are relative to the lake's root.
 #[derive(Debug)]
@@ -38,7 +39,8 @@ pub(crate) struct Entry {
 }
 
 impl Store {
-    /// Opens `file:///absolute`, `/absolute` or `hdfs://host:port/path`; touches nothing yet.
+    /// Opens `file:///absolute`, `/absolute`, `hdfs://host:port/path` or `hdfs://host:port,host:port/path`; touches
+    /// nothing yet.
     pub(crate) fn open(url: &str) -> Result<Self> {
         let bad = |why: &str| Error::BadUrl {
             url: url.to_owned(),
@@ -46,6 +48,9 @@ impl Store {
         };
         if url.starts_with('/') {
             return Self::local(PathBuf::from(url), url);
+        }
+        if let Some(rest) = url.strip_prefix("hdfs://") {
+            return Self::hdfs(rest, url);
         }
         let parsed = Url::parse(url).map_err(|error| bad(&error.to_string()))?;
         match parsed.scheme() {
@@ -55,7 +60,6 @@ impl Store {
                     .map_err(|()| bad("it names another machine"))?;
                 Self::local(path, url)
             }
-            "hdfs" => Self::hdfs(&parsed, url),
             other => Err(bad(&format!("`{other}` is not supported"))),
         }
     }
@@ -77,21 +81,17 @@ impl Store {
         })
     }
 
-    fn hdfs(parsed: &Url, url: &str) -> Result<Self> {
+    fn hdfs(rest: &str, url: &str) -> Result<Self> {
         let bad = |why: String| Error::BadUrl {
             url: url.to_owned(),
             why,
         };
-        let host = parsed
-            .host_str()
-            .filter(|host| !host.is_empty())
-            .ok_or_else(|| bad("the NameNode is missing".to_owned()))?;
-        let authority = parsed
-            .port()
-            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        let prefix = Path::from_url_path(parsed.path()).map_err(|error| bad(error.to_string()))?;
+        let address = Address::parse(rest).map_err(bad)?;
+        let prefix =
+            Path::from_url_path(&address.folder).map_err(|error| bad(error.to_string()))?;
         let client = ClientBuilder::new()
-            .with_url(format!("hdfs://{authority}"))
+            .with_url(address.url())
+            .with_config(address.configuration())
             .build()
             .map_err(|error| bad(error.to_string()))?;
         let root = if prefix.as_ref().is_empty() {
@@ -101,7 +101,7 @@ impl Store {
         };
         let objects = HdfsObjectStore::new(client.clone());
         Ok(Self {
-            url: format!("hdfs://{authority}{root}"),
+            url: format!("hdfs://{}{root}", address.authority()),
             objects: Arc::new(PrefixStore::new(objects, prefix)),
             backend: Backend::Hdfs { client, root },
         })
