@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ pub struct Program {
     command: Box<dyn Fn() -> Command + Send>,
     child: Option<Child>,
     starts: u64,
+    /// How long the log was at the last start.
+    said_before: u64,
 }
 
 impl Program {
@@ -36,6 +39,7 @@ impl Program {
             command: Box::new(command),
             child: None,
             starts: 0,
+            said_before: 0,
         }
     }
 
@@ -51,6 +55,9 @@ impl Program {
         }
         let log = File::options().create(true).append(true).open(&self.log);
         let log = log.map_err(Error::io("cannot write", &self.log))?;
+        let told = log
+            .metadata()
+            .map_err(Error::io("cannot read", &self.log))?;
         let twin = log
             .try_clone()
             .map_err(Error::io("cannot write", &self.log))?;
@@ -63,6 +70,7 @@ impl Program {
                 .map_err(Error::io("cannot start", program))?,
         );
         self.starts += 1;
+        self.said_before = told.len();
         Ok(())
     }
 
@@ -102,7 +110,7 @@ impl Program {
         let deadline = Instant::now() + STOP;
         while let Some(child) = &mut self.child {
             match child.try_wait() {
-                Ok(Some(status)) if status.success() => self.child = None,
+                Ok(Some(status)) if status.success() || self.was_new(status) => self.child = None,
                 Ok(Some(status)) => return Err(self.ended(status)),
                 Ok(None) | Err(_) if Instant::now() > deadline => {
                     return Err(Error::WontStop {
@@ -116,6 +124,12 @@ impl Program {
             }
         }
         Ok(())
+    }
+
+    /// Whether the signal to stop came before the program was there to hear it: it has done nothing yet.
+    fn was_new(&self, status: ExitStatus) -> bool {
+        let said = fs::metadata(&self.log).map_or(0, |log| log.len());
+        status.signal() == Some(Signal::TERM.as_raw()) && said == self.said_before
     }
 
     /// An error where it ended and nobody had told it to.
@@ -193,6 +207,21 @@ mod tests {
             "{told}"
         );
         assert_eq!(program.lines_with("no more"), 1);
+    }
+
+    #[test]
+    fn one_that_heard_nothing_yet_may_go_without_a_word_but_not_later() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut program = shell(dir.path(), "exec sleep 60");
+        program.start().expect("starts");
+        program.stop().expect("it had done nothing");
+        let mut program = shell(dir.path(), "echo up; exec sleep 60");
+        program.start().expect("starts");
+        while program.lines_with("up") == 0 {
+            std::thread::sleep(GLANCE);
+        }
+        let told = program.stop().expect_err("it had begun").to_string();
+        assert!(told.contains("SIGTERM"), "{told}");
     }
 
     #[test]

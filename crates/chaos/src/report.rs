@@ -37,8 +37,8 @@ pub struct Report {
     pub maybe: u64,
     /// Commits in the tables.
     pub commits: i64,
-    /// Flushes that another ingestor had overtaken, as far as the logs tell.
-    pub abandoned: u64,
+    /// Commits that a table refused because another ingestor had been faster, as far as the logs tell.
+    pub refused: u64,
     /// How often an ingestor was started.
     pub starts: u64,
     /// Whether maintenance ran beside the ingestors.
@@ -87,9 +87,9 @@ impl Report {
         line(
             &mut text,
             format_args!(
-                "{} commits, {} flushes abandoned to another owner, {} starts of ingestors{}",
+                "{} commits, {} refused to late owners, {} starts of ingestors{}",
                 self.commits,
-                self.abandoned,
+                self.refused,
                 self.starts,
                 if self.maintenance {
                     ", maintenance beside them"
@@ -151,7 +151,7 @@ mod tests {
             acked: 10,
             maybe: 0,
             commits: 4,
-            abandoned: 2,
+            refused: 2,
             starts: 3,
             maintenance: false,
             verdict: Verdict {

@@ -16,8 +16,8 @@ use crate::stage::Stage;
 use crate::verdict::{rehearse, verdict};
 use crate::watch::Offsets;
 
-/// How an ingestor's log tells of a flush that another one overtook.
-const ABANDONED: &str = "the flush is abandoned";
+/// How an ingestor's log tells of a commit that its table refused: another owner of a partition had been there.
+const REFUSED: &str = "a commit was refused";
 
 /// Carries out a run in `dir`. A run that goes wrong leaves the servers' logs there.
 pub fn run(settings: &Settings, dir: &Path, runtime: &Handle) -> Result<Report> {
@@ -70,7 +70,7 @@ fn play(settings: &Settings, stage: &mut Stage) -> Result<Report> {
         let ledger = lock(&stage.ledger);
         (ledger.acked_count(), ledger.maybe_count())
     };
-    let abandoned = stage.ingestors.iter().map(|it| it.lines_with(ABANDONED));
+    let refused = stage.ingestors.iter().map(|it| it.lines_with(REFUSED));
     Ok(Report {
         seed: settings.seed,
         seconds,
@@ -78,7 +78,7 @@ fn play(settings: &Settings, stage: &mut Stage) -> Result<Report> {
         acked,
         maybe,
         commits: stage.commits(),
-        abandoned: abandoned.sum(),
+        refused: refused.sum(),
         starts: stage.ingestors.iter().map(Program::starts).sum(),
         maintenance: stage.maintenance.is_some(),
         verdict,
