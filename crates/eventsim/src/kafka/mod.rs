@@ -443,10 +443,7 @@ struct Reports(Arc<Shared>);
 
 impl ClientContext for Reports {
     fn error(&self, error: KafkaError, reason: &str) {
-        match mend(reason) {
-            Some(mend) => tracing::warn!(%error, reason, mend, "Kafka"),
-            None => tracing::warn!(%error, reason, "Kafka"),
-        }
+        tracing::warn!(%error, reason, mend = mend(reason), "Kafka");
     }
 }
 
