@@ -22,7 +22,7 @@
 
 pub mod builds;
 mod changes;
-mod commit;
+pub mod commit;
 mod error;
 mod evolve;
 mod lake;

@@ -18,6 +18,8 @@ pub struct Proposal {
     pub removes: Vec<String>,
     /// Numbers that move, each compared with the version superseded.
     pub txns: Vec<TxnStep>,
+    /// Numbers that the version superseded must not have: whoever sets one of them ends what we do.
+    pub unset: Vec<String>,
     /// Numbers that may not be smaller than the table's.
     pub fences: Vec<Fence>,
     /// A new definition of the table. Only adds columns, unless every live file goes.

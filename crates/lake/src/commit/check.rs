@@ -8,11 +8,14 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 use crate::evolve::merge_schema;
-use crate::log::actions::{Actions, Format, Metadata, Remove, Txn};
+use crate::log::actions::{
+    Actions, Format, Metadata, Protocol, READER_VERSION, Remove, Txn, WRITER_VERSION,
+};
 use crate::log::replay::{FORMAT, FORMAT_PROPERTY};
 use crate::log::schema;
 use crate::proposal::{MetadataChange, Proposal, Refusal};
 use crate::snapshot::{AddFile, Snapshot};
+use crate::table::TableSpec;
 
 /// The part of a table's definition that files are written for.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +46,7 @@ impl Definition {
 }
 
 /// Refuses a proposal that contradicts itself, whatever the table holds.
-pub(crate) fn validate(table: &str, base: &Snapshot, proposal: &Proposal) -> Result<()> {
+pub fn validate(table: &str, base: &Snapshot, proposal: &Proposal) -> Result<()> {
     let bad = |why: String| {
         Err(Error::BadProposal {
             table: table.to_owned(),
@@ -53,6 +56,7 @@ pub(crate) fn validate(table: &str, base: &Snapshot, proposal: &Proposal) -> Res
     };
     let ids = proposal.txns.iter().map(|step| &step.app_id);
     let ids = ids.chain(proposal.fences.iter().map(|fence| &fence.app_id));
+    let ids = ids.chain(&proposal.unset);
     if let Some(id) = first_double(ids) {
         return bad(format!("the number `{id}` is moved twice"));
     }
@@ -176,6 +180,17 @@ pub(crate) fn refusal(base: &Definition, head: &Snapshot, proposal: &Proposal) -
             });
         }
     }
+    if let Some((app_id, found)) = proposal
+        .unset
+        .iter()
+        .find_map(|app_id| Some((app_id, head.txn(app_id)?)))
+    {
+        return Some(Refusal::Txn {
+            app_id: app_id.clone(),
+            expected: None,
+            found: Some(found),
+        });
+    }
     if let Some(path) = proposal
         .removes
         .iter()
@@ -258,8 +273,28 @@ pub(crate) fn actions(
     })
 }
 
+/// The commit that makes a table, which will have the id `table_id`: protocol and definition, no data.
+pub fn creation(spec: &TableSpec, table_id: String, uuid: &str, now_ms: i64) -> Result<Actions> {
+    Ok(Actions {
+        info: commit_info("CREATE TABLE", &BTreeMap::new(), uuid, now_ms),
+        protocol: Some(Protocol {
+            min_reader_version: READER_VERSION,
+            min_writer_version: WRITER_VERSION,
+        }),
+        metadata: Some(definition(
+            table_id,
+            Some(now_ms),
+            &spec.schema,
+            &spec.partition_columns,
+            &spec.properties,
+            spec.description.as_deref(),
+        )?),
+        ..Actions::default()
+    })
+}
+
 /// The action that defines a table.
-pub(crate) fn definition(
+fn definition(
     id: String,
     created_ms: Option<i64>,
     schema: &Schema,
@@ -282,7 +317,7 @@ pub(crate) fn definition(
 }
 
 /// Who commits what; the UUID tells our commit from a rival's.
-pub(crate) fn commit_info(
+fn commit_info(
     operation: &str,
     info: &BTreeMap<String, Value>,
     uuid: &str,

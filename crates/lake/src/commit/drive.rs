@@ -10,7 +10,6 @@ use uuid::Uuid;
 use crate::commit::check;
 use crate::commit::machine::{Event, Machine, Step, Verdict};
 use crate::error::{Error, Result};
-use crate::log::actions::{Actions, Protocol, READER_VERSION, WRITER_VERSION};
 use crate::log::{checkpoint, names, open};
 use crate::proposal::{Outcome, Proposal};
 use crate::snapshot::Snapshot;
@@ -40,28 +39,7 @@ pub(crate) async fn create(to: Committer<'_>, spec: &TableSpec) -> Result<Snapsh
     }
     check::check_partition_columns(to.table, &spec.schema, &spec.partition_columns)?;
     let uuid = Uuid::new_v4().to_string();
-    let now = now_ms();
-    let actions = Actions {
-        info: check::commit_info(
-            "CREATE TABLE",
-            &std::collections::BTreeMap::new(),
-            &uuid,
-            now,
-        ),
-        protocol: Some(Protocol {
-            min_reader_version: READER_VERSION,
-            min_writer_version: WRITER_VERSION,
-        }),
-        metadata: Some(check::definition(
-            Uuid::new_v4().to_string(),
-            Some(now),
-            &spec.schema,
-            &spec.partition_columns,
-            &spec.properties,
-            spec.description.as_deref(),
-        )?),
-        ..Actions::default()
-    };
+    let actions = check::creation(spec, Uuid::new_v4().to_string(), &uuid, now_ms())?;
     let temporary = names::temporary(to.table, &uuid);
     to.store
         .write_new(&temporary, actions.to_json().into())

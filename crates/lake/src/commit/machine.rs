@@ -56,13 +56,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// The I/O to do next.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Step {
+pub enum Step {
     /// Write the temporary file with these actions.
     Write(Arc<Actions>),
     /// Rename the temporary file to this version.
-    Rename { to: i64 },
+    Rename {
+        /// The version.
+        to: i64,
+    },
     /// Read the commit of this version.
-    Read { version: i64 },
+    Read {
+        /// The version.
+        version: i64,
+    },
     /// Delete the temporary file.
     Delete,
     /// Nothing: it is over.
@@ -71,7 +77,7 @@ pub(crate) enum Step {
 
 /// What came of a step.
 #[derive(Debug, Clone)]
-pub(crate) enum Event {
+pub enum Event {
     /// The file was written.
     Written,
     /// It was not, or not known to be.
@@ -92,15 +98,21 @@ pub(crate) enum Event {
 
 /// How the loop ends.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// It is in the log.
-    Committed { version: i64 },
+    Committed {
+        /// As this version.
+        version: i64,
+    },
     /// It is not and never will be in the log.
     Refused(Refusal),
     /// It is not in the log; I/O failed.
     Failed,
     /// Whether it is this version could not be learnt.
-    Unknown { version: i64 },
+    Unknown {
+        /// The version aimed at.
+        version: i64,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -115,7 +127,7 @@ enum State {
 
 /// One proposal on its way into the log.
 #[derive(Debug)]
-pub(crate) struct Machine<'a, P> {
+pub struct Machine<'a, P> {
     table: &'a str,
     proposal: P,
     uuid: String,
@@ -135,7 +147,8 @@ pub(crate) struct Machine<'a, P> {
 }
 
 impl<'a, P: Deref<Target = Proposal>> Machine<'a, P> {
-    pub(crate) fn new(
+    /// A commit of `proposal` to `table`, whose files were written for `snapshot`. `uuid` names it in the log.
+    pub fn new(
         table: &'a str,
         proposal: P,
         snapshot: Snapshot,
@@ -164,7 +177,7 @@ impl<'a, P: Deref<Target = Proposal>> Machine<'a, P> {
     }
 
     /// What to do next, and how long to wait before.
-    pub(crate) fn step(&self) -> (Step, Duration) {
+    pub fn step(&self) -> (Step, Duration) {
         let step = match &self.state {
             State::Writing => Step::Write(Arc::clone(self.prepared())),
             State::Renaming { to } => Step::Rename { to: *to },
@@ -176,13 +189,18 @@ impl<'a, P: Deref<Target = Proposal>> Machine<'a, P> {
         (step, self.pause())
     }
 
+    /// The newest version known.
+    pub fn head(&self) -> &Snapshot {
+        &self.head
+    }
+
     /// The newest version known; once committed, ours.
-    pub(crate) fn into_head(self) -> Snapshot {
+    pub fn into_head(self) -> Snapshot {
         self.head
     }
 
     /// Takes the result of the step last asked for.
-    pub(crate) fn on(&mut self, event: Event) -> Result<()> {
+    pub fn on(&mut self, event: Event) -> Result<()> {
         match (self.state.clone(), event) {
             (State::Writing, Event::Written) => {
                 self.written = true;

@@ -16,9 +16,10 @@ use arrow::datatypes::{DataType, Field, Schema};
 
 use crate::commit::check;
 use crate::commit::machine::{Event, Machine, Step, Verdict};
-use crate::log::actions::{Actions, Protocol};
+use crate::log::actions::Actions;
 use crate::proposal::{Fence, MetadataChange, Proposal, TxnStep};
 use crate::snapshot::{AddFile, Snapshot, Stats};
+use crate::table::TableSpec;
 
 const TABLE: &str = "t";
 const SEEDS: u64 = 10_000;
@@ -427,23 +428,13 @@ impl World {
 }
 
 fn first_commit() -> Actions {
-    let schema = Schema::new(vec![Field::new("n", DataType::Int64, true)]);
-    let metadata = check::definition(
-        "id".to_owned(),
-        Some(0),
-        &schema,
-        &[],
-        &BTreeMap::new(),
-        None,
-    );
-    Actions {
-        protocol: Some(Protocol {
-            min_reader_version: 1,
-            min_writer_version: 2,
-        }),
-        metadata: Some(metadata.expect("a plain schema")),
-        ..Actions::default()
-    }
+    let spec = TableSpec {
+        schema: Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)])),
+        partition_columns: Vec::new(),
+        properties: BTreeMap::new(),
+        description: None,
+    };
+    check::creation(&spec, "id".to_owned(), "creation", 0).expect("a plain schema")
 }
 
 fn file(path: &str) -> AddFile {

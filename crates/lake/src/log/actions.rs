@@ -126,7 +126,7 @@ struct Line {
 
 /// The actions of one commit, or of one checkpoint.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Actions {
+pub struct Actions {
     pub(crate) info: CommitInfo,
     pub(crate) protocol: Option<Protocol>,
     pub(crate) metadata: Option<Metadata>,
@@ -137,8 +137,25 @@ pub(crate) struct Actions {
 
 impl Actions {
     /// The UUID of the proposal that wrote them.
-    pub(crate) fn uuid(&self) -> Option<&str> {
+    pub fn uuid(&self) -> Option<&str> {
         self.info.get("txnId").and_then(Value::as_str)
+    }
+
+    /// The files that come.
+    pub fn added(&self) -> &[AddFile] {
+        &self.adds
+    }
+
+    /// The paths of the files that go.
+    pub fn removed(&self) -> impl Iterator<Item = &str> {
+        self.removes.iter().map(|remove| remove.path.as_str())
+    }
+
+    /// The numbers set, with their transaction ids.
+    pub fn numbers(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.txns
+            .iter()
+            .map(|txn| (txn.app_id.as_str(), txn.version))
     }
 
     /// When the commit was made, by the committer's clock.

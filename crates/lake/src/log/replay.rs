@@ -15,7 +15,7 @@ pub(crate) const FORMAT: i64 = 1;
 
 impl Snapshot {
     /// The first state: from the commit of version 0, or from a checkpoint of `version`.
-    pub(crate) fn begin(table: &str, version: i64, actions: &Actions) -> Result<Self> {
+    pub fn begin(table: &str, version: i64, actions: &Actions) -> Result<Self> {
         let broken = |why: &str| Error::BrokenLog {
             table: table.to_owned(),
             version,
@@ -45,7 +45,7 @@ impl Snapshot {
     }
 
     /// The next version.
-    pub(crate) fn advance(&mut self, table: &str, version: i64, actions: &Actions) -> Result<()> {
+    pub fn advance(&mut self, table: &str, version: i64, actions: &Actions) -> Result<()> {
         assert_eq!(
             version,
             self.version + 1,
@@ -85,6 +85,10 @@ impl Snapshot {
         if !actions.adds.is_empty() {
             let files = Arc::make_mut(&mut self.files);
             for add in &actions.adds {
+                if self.tombstones.contains_key(&add.path) {
+                    // It comes back: nobody may delete it as removed.
+                    Arc::make_mut(&mut self.tombstones).remove(&add.path);
+                }
                 // What a commit changed is told by the commit; a live file is just live, as in a checkpoint.
                 let live = AddFile {
                     data_change: false,
