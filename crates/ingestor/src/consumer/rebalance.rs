@@ -45,7 +45,10 @@ impl Rebalancer {
 
     fn assign(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
         let by_topic = by_topic(partitions, |topic, partition| {
-            lock(&self.assigned).insert((topic.to_owned(), partition), false);
+            // One that is being fetched, and assigned anew without a revocation, is sought, not added.
+            lock(&self.assigned)
+                .entry((topic.to_owned(), partition))
+                .or_insert(false);
         });
         // Accepted, but nothing of it is fetched: each partition is added with the offset that the table says.
         if let Err(error) = consumer.incremental_assign(&TopicPartitionList::new()) {

@@ -1,26 +1,31 @@
 //! The files of a flush, and the commit that brings them into the table.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use goldrecord_lake::{Error as LakeError, Outcome, Proposal, Refusal, Snapshot, TxnStep, Writer};
+use arrow::datatypes::SchemaRef;
+use goldrecord_lake::{AddFile, Error as LakeError, Outcome, Snapshot, Writer};
 
 use super::{Flushed, Keeper};
 use crate::error::Result;
 use crate::memory::Charge;
-use crate::protocol::{AppId, Settled, Step, settle};
+use crate::protocol::{Ending, Flush, Next};
 use crate::shared::Backoff;
 
 /// The files of the flush to come.
 #[derive(Default)]
 pub(super) struct Files {
-    pub(super) writer: Option<Writer>,
+    /// For the table's columns as they were when the first row came.
+    pub(super) writer: Option<(SchemaRef, Writer)>,
+    /// Whole, and in no version yet.
+    closed: Vec<AddFile>,
     /// What waits in the writer, oldest first.
     waiting: VecDeque<Charge>,
     /// What the encoders hold; an estimate.
     encoded: Vec<Charge>,
     /// A write failed: what was pushed is lost and must be read again.
-    lost: Option<String>,
+    lost: bool,
 }
 
 /// Parquet's encoders hold about this part of what was pushed.
@@ -37,12 +42,18 @@ impl Keeper<'_> {
         fail::fail_point!("ingestor::before-write", |_| Err(crate::Error::Failpoint(
             "ingestor::before-write"
         )));
-        if files.lost.is_some() {
+        let other = |(columns, _): &(SchemaRef, Writer)| *columns != snapshot.schema;
+        if files.writer.as_ref().is_some_and(other) {
+            // Columns came meanwhile: the files for the former ones are closed.
+            self.close(files)?;
+        }
+        if files.lost {
             return Ok(());
         }
-        let writer = files
-            .writer
-            .get_or_insert_with(|| self.table.writer(snapshot, self.options.clone()));
+        let (_, writer) = files.writer.get_or_insert_with(|| {
+            let writer = self.table.writer(snapshot, self.options.clone());
+            (Arc::clone(&snapshot.schema), writer)
+        });
         match self.shared.runtime.block_on(writer.push(batch)) {
             Ok(()) => {
                 files.waiting.push_back(charge);
@@ -63,112 +74,100 @@ impl Keeper<'_> {
     /// What was written so far cannot become a whole file: it is read from Kafka again.
     fn lose(&self, files: &mut Files, error: &LakeError) {
         self.shared.wait_begins(&self.topic, &error.to_string());
-        files.lost = Some(error.to_string());
+        files.lost = true;
         files.writer = None;
+        files.closed.clear();
         files.waiting.clear();
         files.encoded.clear();
     }
 
-    /// Commits what was pushed. `None`: the run ends first.
+    /// Closes the files that are being written.
+    fn close(&self, files: &mut Files) -> Result<()> {
+        let Some((_, writer)) = files.writer.take() else {
+            return Ok(());
+        };
+        match self.shared.runtime.block_on(writer.finish()) {
+            Ok(written) => files.closed.extend(written),
+            Err(error) if error.is_unavailable() => self.lose(files, &error),
+            Err(source) => return Err(self.lake_error(source)),
+        }
+        Ok(())
+    }
+
+    /// Brings what was pushed into the table. `None`: the run ends first.
     pub(super) fn flush(
         &self,
         snapshot: &mut Snapshot,
         mut files: Files,
-        steps: &[Step],
+        mut flush: Flush,
     ) -> Result<Option<Flushed>> {
         let runtime = &self.shared.runtime;
-        let mut adds = Vec::new();
-        if let Some(writer) = files.writer.take() {
-            match runtime.block_on(writer.finish()) {
-                Ok(written) => adds = written,
-                Err(error) if error.is_unavailable() => self.lose(&mut files, &error),
-                Err(source) => return Err(self.lake_error(source)),
-            }
-        }
-        if files.lost.is_some() {
-            return self.abandon(snapshot, steps);
-        }
-        fail::fail_point!("ingestor::before-commit", |_| Err(crate::Error::Failpoint(
-            "ingestor::before-commit"
-        )));
-        let written = adds.iter().map(|file| file.size as u64).sum();
-        let proposal = Proposal {
-            operation: "WRITE".into(),
-            adds,
-            txns: steps
-                .iter()
-                .map(|step| TxnStep {
-                    app_id: step.app_id.to_string(),
-                    expect: Some(step.range.start),
-                    next: step.range.end,
-                })
-                .collect(),
-            data_change: true,
-            ..Proposal::default()
-        };
         let mut backoff = Backoff::new();
-        // Whether a commit was sent whose outcome is not known: then its files may be in the table.
-        let mut unknown = false;
         loop {
-            match runtime.block_on(self.table.commit(snapshot, &proposal)) {
-                Ok(Outcome::Committed { version }) => {
-                    fail::fail_point!("ingestor::after-commit", |_| Err(crate::Error::Failpoint(
-                        "ingestor::after-commit"
+            match flush.next() {
+                Next::Close => {
+                    self.close(&mut files)?;
+                    if files.lost {
+                        flush.lost();
+                    } else {
+                        let rows = files.closed.iter().map(|file| file.stats.num_records);
+                        flush.closed(rows.sum::<i64>() as u64);
+                    }
+                    fail::fail_point!("ingestor::before-commit", |_| Err(crate::Error::Failpoint(
+                        "ingestor::before-commit"
                     )));
-                    self.shared.wait_ends(&self.topic);
-                    return Ok(Some(Flushed::Committed { version, written }));
                 }
-                Ok(Outcome::Refused(refusal @ Refusal::Txn { .. })) => {
-                    if unknown && settle(steps, &snapshot.txns) == Settled::Applied {
-                        return Ok(Some(Flushed::Committed {
-                            version: snapshot.version,
-                            written,
-                        }));
+                Next::Commit => {
+                    let proposal = flush.proposal(files.closed.clone());
+                    match runtime.block_on(self.table.commit(snapshot, &proposal)) {
+                        Ok(Outcome::Committed { .. }) => {
+                            fail::fail_point!("ingestor::after-commit", |_| Err(
+                                crate::Error::Failpoint("ingestor::after-commit")
+                            ));
+                            self.shared.wait_ends(&self.topic);
+                            flush.committed();
+                        }
+                        Ok(Outcome::Refused(refusal)) => {
+                            tracing::info!(topic = self.topic, %refusal, "a commit was refused");
+                            flush
+                                .refused(&refusal, &snapshot.txns)
+                                .map_err(|refusal| self.refused(refusal))?;
+                        }
+                        Err(error) if error.is_unavailable() => {
+                            flush.unclear();
+                            self.shared.wait_begins(&self.topic, &error.to_string());
+                            if !backoff.pause(self.shared) {
+                                return Ok(None);
+                            }
+                        }
+                        Err(source) => return Err(self.lake_error(source)),
                     }
-                    tracing::warn!(topic = self.topic, %refusal, "the flush is abandoned; reading again from the table's offsets");
-                    if !unknown {
-                        // Files that no version names cost space only: they may stay when the lake is away.
-                        let _ = runtime.block_on(self.table.discard(&proposal.adds));
-                    }
-                    return self.abandon(snapshot, steps);
                 }
-                // Columns that others added do not concern our files; the snapshot is the new one.
-                Ok(Outcome::Refused(Refusal::SchemaMoved)) => {}
-                Ok(Outcome::Refused(refusal)) => return Err(self.refused(&refusal)),
-                Err(error) if error.is_unavailable() => {
-                    unknown = true;
-                    self.shared.wait_begins(&self.topic, &error.to_string());
-                    if !backoff.pause(self.shared) || self.refresh(snapshot)?.is_none() {
+                Next::Discard => {
+                    // Files that no version names cost space only: they may stay when the lake is away.
+                    let _ = runtime.block_on(self.table.discard(&files.closed));
+                    flush.discarded();
+                }
+                Next::Refresh => {
+                    if self.refresh(snapshot)?.is_none() {
                         return Ok(None);
                     }
-                    match settle(steps, &snapshot.txns) {
-                        Settled::Applied => {
-                            return Ok(Some(Flushed::Committed {
-                                version: snapshot.version,
-                                written,
-                            }));
-                        }
-                        Settled::Pending => {}
-                        Settled::Lost => return self.abandon(snapshot, steps),
-                    }
+                    flush.refreshed(&snapshot.txns);
                 }
-                Err(source) => return Err(self.lake_error(source)),
+                Next::Done(Ending::Committed) => {
+                    return Ok(Some(Flushed::Committed {
+                        version: snapshot.version,
+                        written: files.closed.iter().map(|file| file.size as u64).sum(),
+                    }));
+                }
+                Next::Done(Ending::Abandoned { stored }) => {
+                    tracing::warn!(
+                        topic = self.topic,
+                        "the flush is given up; reading again from the table's offsets"
+                    );
+                    return Ok(Some(Flushed::Abandoned { stored }));
+                }
             }
         }
-    }
-
-    fn abandon(&self, snapshot: &mut Snapshot, steps: &[Step]) -> Result<Option<Flushed>> {
-        if self.refresh(snapshot)?.is_none() {
-            return Ok(None);
-        }
-        let partitions = snapshot
-            .txns
-            .keys()
-            .filter_map(|id| AppId::parse(id))
-            .filter(|id| id.cluster == self.cluster && id.topic == self.topic)
-            .map(|id| id.partition);
-        let stored = self.stored(snapshot, partitions);
-        tracing::debug!(topic = self.topic, steps = steps.len(), "abandoned");
-        Ok(Some(Flushed::Abandoned { stored }))
     }
 }

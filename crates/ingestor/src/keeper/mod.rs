@@ -20,7 +20,7 @@ use crate::consumer::Probe;
 use crate::decode::{Field, Misfit};
 use crate::error::{Error, Result};
 use crate::memory::Charge;
-use crate::protocol::{AppId, Choice, Range, Step};
+use crate::protocol::{Choice, Flush, Gate, Generation, Opened, Step};
 use crate::shared::{Backoff, Shared};
 
 /// What the keeper is asked for. Jobs are done in order.
@@ -31,12 +31,16 @@ pub(crate) enum Job {
     Evolve(Vec<Field>),
     /// Rows of the flush to come. Those of a generation given up are dropped.
     Push {
-        generation: u64,
+        generation: Generation,
         batch: RecordBatch,
         charge: Charge,
     },
-    /// Close the files and commit.
-    Flush { generation: u64, steps: Vec<Step> },
+    /// Close the files, which hold so many rows, and commit.
+    Flush {
+        generation: Generation,
+        steps: Vec<Step>,
+        rows: u64,
+    },
 }
 
 /// What the keeper answers.
@@ -44,14 +48,6 @@ pub(crate) enum Reply {
     Opened(Vec<Opened>),
     Evolved(Result<SchemaRef, Misfit>),
     Flushed(Flushed),
-}
-
-/// Where a partition is to be read from.
-pub(crate) struct Opened {
-    pub(crate) partition: i32,
-    pub(crate) epoch: i32,
-    pub(crate) stored: i64,
-    pub(crate) lost: Range,
 }
 
 /// What became of a flush.
@@ -91,8 +87,7 @@ impl Keeper<'_> {
             return Ok(());
         };
         let mut files = Files::default();
-        // Rows of an older generation belong to a flush that was given up.
-        let mut generation = 0;
+        let mut gate = Gate::default();
         for job in &self.jobs {
             if self.shared.is_aborted() {
                 break;
@@ -107,26 +102,27 @@ impl Keeper<'_> {
                     None => break,
                 },
                 Job::Push {
-                    generation: of,
+                    generation,
                     batch,
                     charge,
                 } => {
-                    if of >= generation {
+                    if gate.admits(generation) {
                         self.push(&snapshot, &mut files, batch, charge)?;
                     }
                     None
                 }
                 Job::Flush {
-                    generation: of,
+                    generation,
                     steps,
+                    rows,
                 } => {
-                    assert_eq!(
-                        of, generation,
-                        "a flush of a generation given up is never asked for"
-                    );
-                    match self.flush(&mut snapshot, std::mem::take(&mut files), &steps)? {
+                    gate.flush(generation);
+                    let flush = Flush::new(steps, rows);
+                    match self.flush(&mut snapshot, std::mem::take(&mut files), flush)? {
                         Some(flushed) => {
-                            generation += u64::from(matches!(flushed, Flushed::Abandoned { .. }));
+                            if matches!(flushed, Flushed::Abandoned { .. }) {
+                                gate.give_up();
+                            }
                             Some(Reply::Flushed(flushed))
                         }
                         None => break,
@@ -139,7 +135,7 @@ impl Keeper<'_> {
                 break;
             }
         }
-        if let Some(writer) = files.writer.take() {
+        if let Some((_, writer)) = files.writer.take() {
             // Rows that will be read again: their files may stay behind when the lake is away.
             let _ = self.shared.runtime.block_on(writer.abort());
         }
@@ -190,21 +186,6 @@ impl Keeper<'_> {
     fn refresh(&self, snapshot: &mut Snapshot) -> Result<Option<()>> {
         let newest = self.insist(|| self.shared.runtime.block_on(self.table.refresh(snapshot)))?;
         Ok(newest.map(|newest| *snapshot = newest))
-    }
-
-    fn stored(
-        &self,
-        snapshot: &Snapshot,
-        partitions: impl Iterator<Item = i32>,
-    ) -> BTreeMap<i32, (i32, i64)> {
-        partitions
-            .filter_map(|partition| {
-                Some((
-                    partition,
-                    AppId::latest(&snapshot.txns, &self.cluster, &self.topic, partition)?,
-                ))
-            })
-            .collect()
     }
 }
 

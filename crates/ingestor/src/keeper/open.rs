@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use goldrecord_lake::{Outcome, Proposal, Snapshot, TxnStep};
+use goldrecord_lake::{Outcome, Snapshot};
 use rdkafka::consumer::Consumer;
 
-use super::{Keeper, Opened, now};
+use super::{Keeper, now};
 use crate::bronze::Others;
 use crate::error::{Error, Result};
-use crate::protocol::{AppId, Found, Opening, open};
+use crate::protocol::{Beginning, Look, Opened, Opener};
 use crate::shared::Backoff;
 
 impl Keeper<'_> {
@@ -18,65 +18,56 @@ impl Keeper<'_> {
         snapshot: &mut Snapshot,
         partitions: &[i32],
     ) -> Result<Option<Vec<Opened>>> {
-        let mut bounds = BTreeMap::new();
-        for partition in partitions {
-            match self.bounds(*partition) {
-                Some(found) => bounds.insert(*partition, found),
-                None => return Ok(None),
-            };
-        }
+        let mut opener = Opener::new(&self.cluster, &self.topic, partitions, self.choice);
         loop {
-            if self.refresh(snapshot)?.is_none() {
-                return Ok(None);
-            }
-            let stored = self.stored(snapshot, partitions.iter().copied());
-            let mut opened = Vec::new();
-            let mut begin = Vec::new();
-            for (partition, (low, end)) in &bounds {
-                let (partition, low, end) = (*partition, *low, *end);
-                let topic = || self.topic.clone();
-                match open(
-                    Found {
-                        stored: stored.get(&partition).copied(),
-                        low,
-                        end,
-                    },
-                    self.choice,
-                ) {
-                    Opening::Begin { epoch, at } => begin.push((partition, epoch, at)),
-                    Opening::Resume {
-                        epoch,
-                        stored,
-                        lost,
-                    } => opened.push(Opened {
-                        partition,
-                        epoch,
-                        stored,
-                        lost,
-                    }),
-                    Opening::LogShorter { stored } => {
-                        return Err(Error::LogShorter {
-                            topic: topic(),
-                            partition,
-                            end,
-                            stored,
-                        });
+            match opener.next() {
+                Look::Table => {
+                    if self.refresh(snapshot)?.is_none() {
+                        return Ok(None);
                     }
-                    Opening::OutOfRange { from } => {
-                        return Err(Error::OutOfRange {
-                            topic: topic(),
-                            partition,
-                            from,
-                            low,
-                        });
-                    }
+                    opener.table(&snapshot.txns);
                 }
-            }
-            if begin.is_empty() {
-                return Ok(Some(opened));
-            }
-            if self.begin(snapshot, &begin)?.is_none() {
-                return Ok(None);
+                Look::Bounds => {
+                    let mut bounds = BTreeMap::new();
+                    for partition in partitions {
+                        let Some(found) = self.bounds(*partition) else {
+                            return Ok(None);
+                        };
+                        bounds.insert(*partition, found);
+                    }
+                    opener.bounds(&bounds);
+                }
+                Look::Begin(beginnings) => {
+                    if self.begin(snapshot, &beginnings)?.is_none() {
+                        return Ok(None);
+                    }
+                    opener.begun();
+                }
+                Look::Done(opened) => return Ok(Some(opened)),
+                Look::LogShorter {
+                    partition,
+                    stored,
+                    end,
+                } => {
+                    return Err(Error::LogShorter {
+                        topic: self.topic.clone(),
+                        partition,
+                        end,
+                        stored,
+                    });
+                }
+                Look::OutOfRange {
+                    partition,
+                    from,
+                    low,
+                } => {
+                    return Err(Error::OutOfRange {
+                        topic: self.topic.clone(),
+                        partition,
+                        from,
+                        low,
+                    });
+                }
             }
         }
     }
@@ -106,25 +97,13 @@ impl Keeper<'_> {
 
     /// Commits where partitions begin, before anything of them is read. Whatever comes of it, the table
     /// is looked at again.
-    fn begin(&self, snapshot: &mut Snapshot, partitions: &[(i32, i32, i64)]) -> Result<Option<()>> {
+    fn begin(&self, snapshot: &mut Snapshot, beginnings: &[Beginning]) -> Result<Option<()>> {
         fail::fail_point!("ingestor::before-begin", |_| Err(Error::Failpoint(
             "ingestor::before-begin"
         )));
         let mut rows = Others::default();
-        let mut txns = Vec::new();
-        for (partition, epoch, at) in partitions {
-            rows.start(*partition, *epoch, *at);
-            let app_id = AppId {
-                cluster: self.cluster.clone(),
-                topic: self.topic.clone(),
-                partition: *partition,
-                epoch: *epoch,
-            };
-            txns.push(TxnStep {
-                app_id: app_id.to_string(),
-                expect: None,
-                next: *at,
-            });
+        for Beginning { app_id, at } in beginnings {
+            rows.start(app_id.partition, app_id.epoch, *at);
         }
         let batch = rows
             .finish(now())
@@ -137,22 +116,11 @@ impl Keeper<'_> {
             )
         })?;
         let Some(adds) = written else { return Ok(None) };
-        let proposal = Proposal {
-            operation: "START".into(),
-            adds,
-            txns,
-            data_change: true,
-            ..Proposal::default()
-        };
+        let proposal = Opener::beginning(beginnings, adds);
         // An unknown outcome shows in the numbers that the caller reads next, as any other.
         match runtime.block_on(self.table.commit(snapshot, &proposal)) {
             Ok(Outcome::Committed { version }) => {
-                tracing::info!(
-                    topic = self.topic,
-                    ?partitions,
-                    version,
-                    "partitions begin (partition, epoch, offset)"
-                );
+                tracing::info!(topic = self.topic, ?beginnings, version, "partitions begin");
             }
             Ok(Outcome::Refused(refusal)) => {
                 tracing::info!(topic = self.topic, %refusal, "another ingestor began partitions");

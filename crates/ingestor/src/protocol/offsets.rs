@@ -68,6 +68,35 @@ impl AppId {
         })
     }
 
+    /// The same partition's name once its topic was made anew.
+    #[must_use]
+    pub fn next_epoch(&self) -> Self {
+        Self {
+            epoch: self.epoch + 1,
+            ..self.clone()
+        }
+    }
+
+    /// Each partition's latest epoch in a table's numbers, and its next offset.
+    pub fn all_latest(
+        txns: &BTreeMap<String, i64>,
+        cluster: &str,
+        topic: &str,
+    ) -> BTreeMap<i32, (i32, i64)> {
+        let prefix = format!("{cluster}/{topic}/");
+        let mut latest = BTreeMap::new();
+        let own = txns
+            .range(prefix.clone()..)
+            .take_while(|(id, _)| id.starts_with(&prefix));
+        for (id, next) in own {
+            if let Some(id) = Self::parse(id) {
+                let newest = latest.entry(id.partition).or_insert((id.epoch, *next));
+                *newest = (*newest).max((id.epoch, *next));
+            }
+        }
+        latest
+    }
+
     /// The partition's latest epoch in a table's numbers, and its next offset. `None`: never seen.
     pub fn latest(
         txns: &BTreeMap<String, i64>,

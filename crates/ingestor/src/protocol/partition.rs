@@ -1,15 +1,23 @@
 //! One partition's states.
 //!
 //! ```text
-//!                assign                    resume: the table says where,
-//!   unassigned ─────────▶ Opening ───────────────────────────────────────▶ Seeking
-//!       ▲                  ▲  (never seen: a commit begins it first)       │    ▲
-//!       │ revoke           │ reopen: Kafka deleted what was next           │    │ back: a flush was refused
-//!       │ (any state)      │                                    positioned │    │ or lost; to where the table
-//!       │                  │                                  (same lease) ▼    │ is now
-//!       └──────────────────┴────────────────────────────────────────── Reading ─┘
-//!                                                                      offer · count · take · committed
+//!                 assign                          resume: the table says where
+//!   not ours ────────────────▶ Opening ─────────────────────────────────────────▶ Seeking ◀─┐
+//!      ▲   (ours already: once  ▲   ▲  (never seen: a commit begins it first)        │      │ back: a flush
+//!      │   nothing is buffered) │   │                                                │      │ was given up; to
+//!      │                        │   └─ back, where the table knows it no more        │      │ the table's epoch
+//!      │ revoke, in any state,  │                                         positioned │      │ and offset of now
+//!      │ once nothing is        │ reopen: Kafka deleted what was                     │      │ (also from
+//!      │ buffered               │ next; once nothing is buffered       (same lease)  ▼      │ Seeking)
+//!      └────────────────────────┴─────────────────────────────────────────────── Reading ───┘
+//!                                                                  offer · count · take · committed
 //! ```
+//!
+//! Each way into `Seeking` or `Opening` gives a new lease. Where the consumer was sent under a former one counts
+//! for nothing, so that no record is taken which was fetched from elsewhere. A process that dies leaves no state
+//! behind: the next owner's partition begins at the left. One that is stopped and goes on (a zombie) holds
+//! buffers of a partition that another reads by now: its flush is refused by the table's numbers, or the other's
+//! is, whichever comes second. `back` leads into another epoch where the topic was made anew and accepted.
 //!
 //! In `Reading` and `Seeking` a partition has up to two half-open ranges, one behind the other:
 //!
@@ -107,6 +115,12 @@ impl Partition {
         self.state == State::Opening
     }
 
+    /// Whether something was read of it, or is lost of it, that the table does not have.
+    pub(super) fn is_buffering(&self) -> bool {
+        self.buffer()
+            .is_some_and(|buffer| buffer.flying.is_some() || buffer.next > buffer.committed)
+    }
+
     fn buffer(&self) -> Option<&Buffer> {
         match &self.state {
             State::Opening => None,
@@ -129,11 +143,6 @@ impl Partition {
     /// The epoch, once opened.
     pub fn epoch(&self) -> Option<i32> {
         self.buffer().map(|buffer| buffer.epoch)
-    }
-
-    /// The lease that records must come under.
-    pub(super) fn lease(&self) -> Lease {
-        self.lease
     }
 
     /// The table says where to read: at the end of what is lost. Returns that offset.
@@ -238,7 +247,7 @@ impl Partition {
         });
     }
 
-    /// The table is asked anew where to read. Only with nothing in the buffers.
+    /// The table is asked anew where to read; everything not committed is dropped.
     pub(super) fn reopen(&mut self, lease: Lease) {
         self.lease = lease;
         self.state = State::Opening;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::generation::Generation;
 use super::offsets::{AppId, Range};
 use super::partition::{Lease, Partition, Tally};
 
@@ -17,6 +18,7 @@ pub struct Topic {
     partitions: BTreeMap<i32, Partition>,
     leases: u64,
     flying: bool,
+    generation: Generation,
 }
 
 /// Where the consumer shall read a partition.
@@ -28,6 +30,15 @@ pub struct Position {
     pub at: i64,
     /// Under which records count from then on.
     pub lease: Lease,
+}
+
+/// How a topic goes on after a flush that was given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Back {
+    /// Where partitions are read again.
+    pub positions: Vec<Position>,
+    /// Partitions that the table does not know: to be opened.
+    pub open: Vec<i32>,
 }
 
 /// One partition's part of a commit.
@@ -50,6 +61,7 @@ impl Topic {
             partitions: BTreeMap::new(),
             leases: 0,
             flying: false,
+            generation: Generation::default(),
         }
     }
 
@@ -60,13 +72,35 @@ impl Topic {
 
     /// A partition is ours; it must be opened. One that is ours already begins anew.
     pub fn assign(&mut self, partition: i32) {
+        self.assert_nothing_is_dropped(partition);
         let lease = self.lease();
         self.partitions.insert(partition, Partition::new(lease));
     }
 
     /// A partition is no longer ours.
     pub fn revoke(&mut self, partition: i32) {
+        self.assert_nothing_is_dropped(partition);
         self.partitions.remove(&partition);
+    }
+
+    /// Rows of a flush lie in files that all its partitions share: one partition's cannot be dropped alone.
+    fn assert_nothing_is_dropped(&self, partition: i32) {
+        assert!(
+            self.partitions
+                .get(&partition)
+                .is_none_or(|state| !state.is_buffering()),
+            "partition {partition} is settled before it is taken away or begins anew"
+        );
+    }
+
+    /// Whether the table has everything that was read.
+    pub fn is_settled(&self) -> bool {
+        !self.flying && !self.partitions.values().any(Partition::is_buffering)
+    }
+
+    /// Under which rows go to the table's thread; see [`Gate`](super::Gate).
+    pub fn generation(&self) -> Generation {
+        self.generation
     }
 
     /// The partition, if it is ours.
@@ -153,9 +187,11 @@ impl Topic {
 
     /// The flush is not in the table, or not as ours. Everything read is dropped; every partition begins
     /// again where the table is now (`stored`: epoch and next offset by partition).
-    pub fn abandoned(&mut self, stored: &BTreeMap<i32, (i32, i64)>) -> Vec<Position> {
+    pub fn abandoned(&mut self, stored: &BTreeMap<i32, (i32, i64)>) -> Back {
+        assert!(self.flying, "only a flush that flies is given up");
         self.flying = false;
-        let mut positions = Vec::new();
+        self.generation = self.generation.next();
+        let (mut positions, mut open) = (Vec::new(), Vec::new());
         for (partition, state) in &mut self.partitions {
             self.leases += 1;
             let lease = Lease(self.leases);
@@ -169,54 +205,25 @@ impl Topic {
                         lease,
                     });
                 }
-                None => state.reopen(lease),
+                None => {
+                    state.reopen(lease);
+                    open.push(*partition);
+                }
             }
         }
-        positions
+        Back { positions, open }
     }
 
-    /// Everything read is dropped, and the table is asked anew: the partitions to open.
+    /// The table is asked anew where to read: the partitions to open.
     pub fn reopen(&mut self) -> Vec<i32> {
-        self.flying = false;
+        assert!(
+            self.is_settled(),
+            "what was read is settled before partitions are opened again"
+        );
         for state in self.partitions.values_mut() {
             self.leases += 1;
             state.reopen(Lease(self.leases));
         }
         self.partitions.keys().copied().collect()
     }
-
-    /// Positions that the consumer may not have heard, such as after it was assigned anew.
-    pub fn lease_of(&self, partition: i32) -> Option<Lease> {
-        self.partitions.get(&partition).map(Partition::lease)
-    }
 }
-
-/// What a table's numbers say about a commit whose outcome was not learnt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settled {
-    /// It is in the table: ours, or another owner's of the very same records.
-    Applied,
-    /// It is not there yet; it may be tried again.
-    Pending,
-    /// Somebody else has moved a partition: it must be abandoned.
-    Lost,
-}
-
-/// Compares a flush with a table's numbers.
-pub fn settle(steps: &[Step], txns: &BTreeMap<String, i64>) -> Settled {
-    let all = |wanted: fn(&Step) -> i64| {
-        steps
-            .iter()
-            .all(|step| txns.get(&step.app_id.to_string()) == Some(&wanted(step)))
-    };
-    if all(|step| step.range.end) {
-        Settled::Applied
-    } else if all(|step| step.range.start) {
-        Settled::Pending
-    } else {
-        Settled::Lost
-    }
-}
-
-#[cfg(test)]
-mod simulation;

@@ -28,7 +28,7 @@ impl Worker<'_> {
                 let reply = self.answer()?;
                 self.heed(reply)?;
             }
-            if self.filling.since.is_none() {
+            if self.topic.is_settled() {
                 return Ok(());
             }
             self.flush()?;
@@ -58,8 +58,9 @@ impl Worker<'_> {
             bytes: filling.bytes,
         };
         self.ask(Job::Flush {
-            generation: self.generation,
+            generation: self.topic.generation(),
             steps,
+            rows: filling.rows,
         })
     }
 
@@ -80,12 +81,13 @@ impl Worker<'_> {
         self.push(batch)
     }
 
-    fn push(&self, batch: Result<RecordBatch, ArrowError>) -> Turn {
+    fn push(&mut self, batch: Result<RecordBatch, ArrowError>) -> Turn {
         match batch {
             Ok(batch) => {
+                self.filling.rows += batch.num_rows() as u64;
                 let charge = self.budget.charge(batch.get_array_memory_size());
                 self.ask(Job::Push {
-                    generation: self.generation,
+                    generation: self.topic.generation(),
                     batch,
                     charge,
                 })
@@ -151,23 +153,25 @@ impl Worker<'_> {
     }
 
     pub(super) fn abandoned(&mut self, stored: &BTreeMap<i32, (i32, i64)>) -> Turn {
-        let positions = self.topic.abandoned(stored);
+        let back = self.topic.abandoned(stored);
         self.events.take_back_all();
         self.others = Others::default();
         self.listed.clear();
         self.held.set(0);
         self.filling = Filling::default();
         self.flying = Flight::default();
-        self.generation += 1;
         self.shared
             .summary()
             .topics
             .entry(self.name.clone())
             .or_default()
             .abandoned += 1;
-        for position in positions {
+        for position in back.positions {
             self.seek(position)?;
         }
-        Ok(())
+        if back.open.is_empty() {
+            return Ok(());
+        }
+        self.ask(Job::Open(back.open))
     }
 }

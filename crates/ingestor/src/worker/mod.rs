@@ -18,9 +18,9 @@ use self::flush::Flight;
 use crate::bronze::{Cause, Events, Others};
 use crate::consumer::{Command, Event};
 use crate::error::Error;
-use crate::keeper::{Flushed, Job, Opened, Reply};
+use crate::keeper::{Flushed, Job, Reply};
 use crate::memory::{Budget, Charge};
-use crate::protocol::{Position, Range, Topic};
+use crate::protocol::{Opened, Position, Range, Topic};
 use crate::schemas::{Schemas, TimeColumn};
 use crate::settings::{FlushPolicy, Settings, TopicSettings};
 use crate::shared::Shared;
@@ -57,7 +57,6 @@ pub(crate) struct Worker<'a> {
     held: Charge,
     filling: Filling,
     flying: Flight,
-    generation: u64,
     /// Answers that came while another was waited for.
     answers: VecDeque<Reply>,
     opened: bool,
@@ -70,6 +69,8 @@ struct Filling {
     since: Option<Instant>,
     records: u64,
     bytes: u64,
+    /// Sent to the table's thread.
+    rows: u64,
 }
 
 /// The run ends: the error, if any, was told.
@@ -109,7 +110,6 @@ impl<'a> Worker<'a> {
             listed: BTreeMap::new(),
             filling: Filling::default(),
             flying: Flight::default(),
-            generation: 0,
             answers: VecDeque::new(),
             opened: false,
             stopping: false,
