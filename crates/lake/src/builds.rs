@@ -1,6 +1,6 @@
 //! The table `_builds` at the lake's root: which build opened, which closed how, and with which versions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -207,11 +207,48 @@ pub async fn close(
 /// The last published build of a target.
 pub async fn published(lake: &Lake, target: &str) -> Result<Option<Published>> {
     let table = lake.table(TABLE);
+    match table.latest().await? {
+        Some(snapshot) => published_in(&table, &snapshot, target).await,
+        None => Ok(None),
+    }
+}
+
+/// What builds need of the lake.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Needs {
+    /// The last published build of every target.
+    pub published: Vec<Published>,
+    /// The builds, of every target, that are open and not closed: at work, or dead.
+    pub running: Vec<Build>,
+}
+
+/// What the builds of all targets need.
+pub async fn needs(lake: &Lake) -> Result<Needs> {
+    let table = lake.table(TABLE);
+    let mut needs = Needs::default();
     let Some(snapshot) = table.latest().await? else {
-        return Ok(None);
+        return Ok(needs);
     };
+    let targets = snapshot.files.values();
+    let targets: BTreeSet<&String> = targets
+        .filter_map(|file| file.partition_values.get(TARGET)?.as_ref())
+        .collect();
+    for target in targets {
+        let published = published_in(&table, &snapshot, target).await?;
+        let running = running_in(&table, &snapshot, target).await?;
+        needs.published.extend(published);
+        needs.running.extend(running);
+    }
+    Ok(needs)
+}
+
+async fn published_in(
+    table: &Table,
+    snapshot: &Snapshot,
+    target: &str,
+) -> Result<Option<Published>> {
     let is_published = |entry: &Entry| entry.status == Some(Status::Published);
-    let newest = entries(&table, &snapshot, target, 1, is_published)
+    let newest = entries(table, snapshot, target, 1, is_published)
         .await?
         .pop();
     Ok(newest.map(|entry| Published {
@@ -383,25 +420,28 @@ async fn entries(
     let of_target = |file: &&AddFile| {
         file.partition_values.get(TARGET).and_then(Option::as_deref) == Some(target)
     };
+    let Some(last) = n.checked_sub(1) else {
+        return Ok(Vec::new());
+    };
     let number = |file: &AddFile| file.stats.max_values.get("number").and_then(Value::as_i64);
     let mut files: Vec<&AddFile> = snapshot.files.values().filter(of_target).collect();
     files.sort_by_key(|file| std::cmp::Reverse(number(file)));
     let mut found: Vec<Entry> = Vec::new();
-    for same_number in files.chunk_by(|a, b| number(a) == number(b)) {
-        if found.len() >= n {
+    for file in files {
+        // A compacted file holds many builds; what is left to read is of this number at most.
+        let rest = number(file);
+        if found
+            .get(last)
+            .is_some_and(|entry| Some(entry.number) > rest)
+        {
             break;
         }
-        let mut rows = Vec::new();
-        for file in same_number {
-            let mut batches = table.read(file, snapshot, None).await?;
-            while let Some(batch) = batches.next().await {
-                rows.extend(Entry::from_batch(&batch?)?);
-            }
+        let mut batches = table.read(file, snapshot, None).await?;
+        while let Some(batch) = batches.next().await {
+            found.extend(Entry::from_batch(&batch?)?.into_iter().filter(&wanted));
         }
-        rows.retain(&wanted);
         // Of one build, the closing row is the newer.
-        rows.sort_by_key(|entry| std::cmp::Reverse((entry.number, entry.status.is_some())));
-        found.extend(rows);
+        found.sort_by_key(|entry| std::cmp::Reverse((entry.number, entry.status.is_some())));
     }
     found.truncate(n);
     Ok(found)

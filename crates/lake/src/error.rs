@@ -137,6 +137,16 @@ pub enum Error {
         /// The last error.
         why: String,
     },
+    /// A snapshot cannot be written down as a checkpoint.
+    #[error("version {version} of table `{table}` cannot be written as a checkpoint: {why}")]
+    BadCheckpoint {
+        /// The table's path.
+        table: String,
+        /// The version.
+        version: i64,
+        /// What the encoder said.
+        why: String,
+    },
     /// A newer build has taken over.
     #[error("build {ours} of target `{target}` was superseded by build {found}")]
     Superseded {

@@ -11,7 +11,7 @@ use crate::changes;
 use crate::commit::{self, Committer};
 use crate::error::{Error, Result};
 use crate::lake::{Lake, validate_path};
-use crate::log::open;
+use crate::log::open::{self, CaughtUp};
 use crate::proposal::{Outcome, Proposal};
 use crate::read;
 use crate::snapshot::{AddFile, Changes, Snapshot};
@@ -78,11 +78,15 @@ impl Table {
             })
     }
 
-    /// The latest version, from a snapshot: reads the commits since by name and lists nothing.
+    /// The latest version, from a snapshot: reads the commits since by name and lists nothing, unless they were
+    /// removed since; then the table is opened anew.
     pub async fn refresh(&self, snapshot: &Snapshot) -> Result<Snapshot> {
         let mut newest = snapshot.clone();
-        open::catch_up(self.lake.store(), &self.path, &mut newest, i64::MAX).await?;
-        Ok(newest)
+        let store = self.lake.store();
+        match open::catch_up(store, &self.path, &mut newest, i64::MAX).await? {
+            CaughtUp::Yes => Ok(newest),
+            CaughtUp::Cut => open::after_cut(store, &self.path, snapshot).await,
+        }
     }
 
     /// Which files came and went after version `since`, up to version `until`. Commits that only
@@ -144,7 +148,7 @@ impl Table {
         write::discard(self.lake.store(), &self.path, files).await
     }
 
-    fn committer(&self) -> Result<Committer<'_>> {
+    pub(crate) fn committer(&self) -> Result<Committer<'_>> {
         validate_path(&self.path)?;
         Ok(Committer {
             store: self.lake.store(),

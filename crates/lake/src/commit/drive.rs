@@ -1,6 +1,5 @@
 //! The commit loop's I/O: carries out what the machine asks for and tells it what came of it.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -10,6 +9,7 @@ use uuid::Uuid;
 use crate::commit::check;
 use crate::commit::machine::{Event, Machine, Step, Verdict};
 use crate::error::{Error, Result};
+use crate::log::open::Next;
 use crate::log::{checkpoint, names, open};
 use crate::proposal::{Outcome, Proposal};
 use crate::snapshot::Snapshot;
@@ -84,7 +84,10 @@ pub(crate) async fn commit(
         if let Step::Done(verdict) = step {
             break verdict;
         }
-        machine.on(to.carry_out(step, &temporary, &mut last_error).await?)?;
+        let event = to
+            .carry_out(step, &temporary, machine.head(), &mut last_error)
+            .await?;
+        machine.on(event)?;
     };
     match verdict {
         Verdict::Committed { version } => {
@@ -112,6 +115,7 @@ impl Committer<'_> {
         self,
         step: Step,
         temporary: &str,
+        head: &Snapshot,
         last_error: &mut Option<Error>,
     ) -> Result<Event> {
         let mut keep = |error: Error| *last_error = Some(error);
@@ -147,9 +151,8 @@ impl Committer<'_> {
             }
             Step::Read { version } => {
                 failpoint("lake::commit::read")?;
-                match open::read_commit(self.store, self.table, version).await {
-                    Ok(Some(actions)) => Event::Found(Arc::new(actions)),
-                    Ok(None) => Event::Missing,
+                match self.read(version, head).await {
+                    Ok(event) => event,
                     Err(error @ Error::Store { .. }) => {
                         keep(error);
                         Event::ReadFailed
@@ -169,6 +172,23 @@ impl Committer<'_> {
         })
     }
 
+    /// What is to be known of the version after the one before it.
+    async fn read(self, version: i64, head: &Snapshot) -> Result<Event> {
+        Ok(match open::next(self.store, self.table, version - 1).await? {
+            Next::Commit(actions) => Event::Found(actions),
+            Next::Nothing => Event::Missing,
+            Next::Cut => {
+                let newest = open::after_cut(self.store, self.table, head).await?;
+                if newest.version < version {
+                    // Another program removed the commit of a checkpoint that nothing follows.
+                    Event::Missing
+                } else {
+                    Event::Cut(Box::new(newest))
+                }
+            }
+        })
+    }
+
     /// Writes a checkpoint after every hundredth version. The commit stands whatever becomes of it.
     async fn checkpoint_when_due(self, snapshot: &Snapshot) {
         if snapshot.version > 0
@@ -179,18 +199,27 @@ impl Committer<'_> {
         }
     }
 
-    async fn checkpoint(
-        self,
-        snapshot: &Snapshot,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// Writes the checkpoint of a snapshot, and the hint to it where no newer one is known.
+    pub(crate) async fn checkpoint(self, snapshot: &Snapshot) -> Result<()> {
         failpoint("lake::checkpoint")?;
         let (version, copy) = (snapshot.version, snapshot.clone());
-        let encoded =
-            tokio::task::spawn_blocking(move || checkpoint::encode(&copy, now_ms())).await??;
+        let unfit = |why: String| Error::BadCheckpoint {
+            table: self.table.to_owned(),
+            version,
+            why,
+        };
+        let encoded = tokio::task::spawn_blocking(move || checkpoint::encode(&copy, now_ms()))
+            .await
+            .map_err(|error| unfit(error.to_string()))?
+            .map_err(|error| unfit(error.to_string()))?;
         let size_in_bytes = encoded.bytes.len();
         self.replace(&names::checkpoint(self.table, version), encoded.bytes)
             .await?;
         failpoint("lake::checkpoint::hint")?;
+        let known = open::hint(self.store, self.table).await?;
+        if known.is_some_and(|known| known.version > version) {
+            return Ok(());
+        }
         let hint =
             json!({"version": version, "size": encoded.actions, "sizeInBytes": size_in_bytes});
         let hint = Bytes::from(hint.to_string());

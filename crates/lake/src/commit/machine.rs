@@ -7,14 +7,14 @@
 //!                            ┌───── does it fit? ─────────────────┐
 //!                            │ yes                                │
 //!                            ▼                                    ▼
-//!                   ┌────────────────┐                  ┌──────────────────┐  found: apply,
-//!                   │    Writing     │    yes, nothing  │    CatchingUp    │◀─┐ on to the next
-//!                   │ the temporary  │◀── written yet ──│ reads version    │──┘
-//!                   │ file, once     │                  │ head + 1 by name │◀─────────────┐
-//!                   └───────┬────────┘                  └────────┬─────────┘              │
-//!                           │ written                            │ missing: head is       │
-//!                           ▼                                    ▼ the newest             │
-//!                   ┌────────────────┐      yes           does it fit? ── no ──┐          │
+//!                   ┌────────────────┐     written      ┌──────────────────┐  found: apply; cut: take
+//!                   │    Writing     │─────────────────▶│    CatchingUp    │◀─┐ the newest; on to the next
+//!                   │ the temporary  │   yes, nothing   │ reads version    │──┘
+//!                   │ file, once     │◀─ written yet ─┐ │ head + 1 by name │◀─────────────┐
+//!                   └────────────────┘                │ └────────┬─────────┘              │
+//!                                                     │          │ missing: head is       │
+//!                                                     │          ▼ the newest             │
+//!                   ┌────────────────┐  yes, written  └── does it fit? ── no ──┐          │
 //!                   │    Renaming    │◀───────────────────────┘                │          │
 //!                   │ to head + 1    │                                         │          │
 //!                   └──┬──────────┬──┘◀─────────────┐                          │          │
@@ -38,6 +38,11 @@
 //! So a rename that was sent, got no answer and takes place late can only ever make the version that we would look at
 //! next, or none. Where reading fails more often than [`MAX_FAILURES`], the loop ends: `Failed` when no rename is
 //! open, `Unknown` when one is, and then the temporary file stays, since it may be the commit.
+//!
+//! A free name is not always that of the next version: maintenance removes old commits, and a writer that was away for
+//! long could rename into the hole, where nobody reads. So before the first rename the head is made sure of *after* the
+//! temporary file was written. The hole can open only when commits written after that are as old as maintenance keeps
+//! them; the temporary file is older still and is removed before them, and the rename finds nothing to rename.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -88,8 +93,10 @@ pub enum Event {
     RenameUnclear,
     /// The commit read.
     Found(Arc<Actions>),
-    /// There is no such version.
+    /// There is no such version yet: the one before is the newest.
     Missing,
+    /// There is no such version any more, nor the one before: maintenance removed them. This is the newest.
+    Cut(Box<Snapshot>),
     /// It could not be learnt.
     ReadFailed,
     /// The temporary file is deleted, or we gave up on it.
@@ -205,7 +212,9 @@ impl<'a, P: Deref<Target = Proposal>> Machine<'a, P> {
             (State::Writing, Event::Written) => {
                 self.written = true;
                 self.failures = 0;
-                self.proceed()?;
+                self.state = State::CatchingUp {
+                    next: self.head.version + 1,
+                };
             }
             (State::Writing, Event::WriteFailed) => {
                 // Nothing was renamed: the caller may begin anew with another file.
@@ -237,6 +246,22 @@ impl<'a, P: Deref<Target = Proposal>> Machine<'a, P> {
                 Some(refusal) => self.clear(Verdict::Refused(refusal)),
                 None => self.proceed()?,
             },
+            (State::CatchingUp { .. }, Event::Cut(newest)) => {
+                assert!(
+                    newest.version > self.head.version,
+                    "what was removed is older than the newest version"
+                );
+                self.state = State::CatchingUp {
+                    next: newest.version + 1,
+                };
+                self.head = *newest;
+            }
+            (State::Asking { at }, Event::Cut(_)) => {
+                // Nobody can tell any more whose commit it was.
+                self.state = State::Done {
+                    verdict: Verdict::Unknown { version: at },
+                };
+            }
             (State::Asking { .. } | State::CatchingUp { .. }, Event::ReadFailed) => {
                 self.count_failure();
             }

@@ -18,9 +18,12 @@ pub(crate) fn checkpoint(table: &str, version: i64) -> String {
     format!("{table}/{LOG_FOLDER}/{version:020}.checkpoint.parquet")
 }
 
-/// A file that is to be renamed. The leading dot hides it from every Delta reader.
+/// How the names of temporary files begin. The leading dot hides them from every Delta reader.
+pub(crate) const TEMPORARY: &str = ".tmp-";
+
+/// A file that is to be renamed.
 pub(crate) fn temporary(table: &str, uuid: &str) -> String {
-    format!("{table}/{LOG_FOLDER}/.tmp-{uuid}")
+    format!("{table}/{LOG_FOLDER}/{TEMPORARY}{uuid}")
 }
 
 /// What a name in the log's folder stands for.

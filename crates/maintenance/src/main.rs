@@ -1,0 +1,79 @@
+//! `goldrecord-lake-maintenance`: keeps the lake in shape.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use goldrecord_lake::Lake;
+use goldrecord_maintenance::{Settings, Upkeep};
+use goldrecord_service::{Config, Shutdown, logs};
+
+/// Decoding and encoding run on other threads than those that free what they made.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Keeps the lake in shape: compacts small files, writes checkpoints, removes what is old and whole days that are over.
+#[derive(Parser)]
+#[command(name = "goldrecord-lake-maintenance", version)]
+struct Arguments {
+    /// The configuration [default: /etc/goldrecord/goldrecord.toml, if it is there].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Do one round, say what was done and leave.
+    #[arg(long)]
+    once: bool,
+    /// Only say what one round would do.
+    #[arg(long)]
+    dry_run: bool,
+    /// Say it as JSON (with --once or --dry-run).
+    #[arg(long)]
+    json: bool,
+    /// Let `keep` be shorter than an hour: safe only where every writer commits what it wrote within it.
+    #[arg(long)]
+    allow_short_keep: bool,
+    /// Write logs as JSON.
+    #[arg(long)]
+    json_logs: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let format = if arguments.json_logs {
+        logs::Format::Json
+    } else {
+        logs::Format::Text
+    };
+    let once = arguments.once || arguments.dry_run;
+    logs::init(format, if once { "warn" } else { "info" });
+    match run(&arguments, once).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments, once: bool) -> Result<ExitCode> {
+    let config = Config::load(arguments.config.as_deref())?;
+    let settings = Settings::of(&config, arguments.allow_short_keep)?;
+    let lake = Lake::open(&config.lake.url)?;
+    let shutdown = Shutdown::on_signals()?;
+    let mut upkeep = Upkeep::new(lake, settings, shutdown, arguments.dry_run);
+    if !once {
+        goldrecord_maintenance::run(upkeep, |_| {}).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let report = upkeep.round().await?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&report).context("the report is JSON")?);
+    } else {
+        println!("{report}");
+    }
+    Ok(match report.failure() {
+        None => ExitCode::SUCCESS,
+        Some(_) => ExitCode::FAILURE,
+    })
+}

@@ -1,0 +1,9 @@
+//! Maintenance on a local disk and on a real HDFS.
+
+mod bronze;
+mod cleaning;
+mod command;
+mod compaction;
+mod lakes;
+mod opening;
+mod retention;
