@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, unbounded};
 use goldrecord_lake::{Lake, WriteOptions};
 use goldrecord_registry::Client;
+use goldrecord_service::metrics::Registry;
 use goldrecord_service::{Shutdown, notify};
 use rdkafka::consumer::Consumer;
 use rdkafka::metadata::MetadataTopic;
@@ -17,7 +18,9 @@ use crate::bronze;
 use crate::consumer::{self, Command, Event, Poller, Probe, Rebalancer, SharedConsumer};
 use crate::error::{Error, Result};
 use crate::keeper::{Job, Keeper};
+use crate::lag;
 use crate::memory::Budget;
+use crate::metrics::{Metrics, Server};
 use crate::progress::{Progress, Summary, Until};
 use crate::protocol::Choice;
 use crate::settings::Settings;
@@ -30,10 +33,13 @@ pub struct Ingestor {
     settings: Settings,
     lake: Lake,
     registry: Client,
+    metrics: Arc<Metrics>,
 }
 
 const TURN: Duration = Duration::from_millis(20);
 const STATUS_EVERY: Duration = Duration::from_secs(5);
+/// How long each question for the cluster's id waits for a broker.
+const CLUSTER_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Ingestor {
     /// An ingestor that reads nothing yet.
@@ -42,7 +48,15 @@ impl Ingestor {
             settings,
             lake,
             registry,
+            metrics: Metrics::register(&Registry::new("ingestor")),
         }
+    }
+
+    /// Tells these metrics what it does; without them nobody hears of it.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Arc<Metrics>) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     /// Reads until it is done or asked to stop, flushes, commits and leaves.
@@ -56,8 +70,10 @@ impl Ingestor {
         progress: &dyn Progress,
     ) -> Result<Summary> {
         self.settings.check()?;
-        let shared = Shared::new(runtime.clone(), progress, shutdown.clone());
+        let metrics = Arc::clone(&self.metrics);
+        let shared = Shared::new(runtime.clone(), progress, metrics, shutdown.clone());
         let budget = Budget::new(self.settings.buffer_bytes());
+        self.metrics.watch(&budget);
         let mut senders = BTreeMap::new();
         let mut receivers: Vec<(String, Receiver<Event>)> = Vec::new();
         for topic in self.settings.topics.keys() {
@@ -66,12 +82,13 @@ impl Ingestor {
             senders.insert(topic.clone(), send);
             receivers.push((topic.clone(), receive));
         }
-        let consumer: SharedConsumer =
-            Arc::new(consumer::connect(&self.settings, Rebalancer::new(senders))?);
         let probe = Arc::new(consumer::probe(&self.settings)?);
         let Some(cluster) = self.cluster_id(&shared, &probe) else {
             return Ok(Summary::default());
         };
+        // Not before: what it complains of is heard only by the thread that polls it.
+        let rebalancer = Rebalancer::new(senders, Arc::clone(&self.metrics));
+        let consumer: SharedConsumer = Arc::new(consumer::connect(&self.settings, rebalancer)?);
         tracing::info!(cluster, lake = self.lake.url(), topics = ?self.settings.topics.keys(), "reading");
         let (commands, obey) = unbounded::<Command>();
         thread::scope(|scope| {
@@ -152,16 +169,17 @@ impl Ingestor {
         let mut backoff = Backoff::new();
         let servers = &self.settings.bootstrap_servers;
         loop {
-            if let Some(cluster) = probe.client().fetch_cluster_id(Duration::from_secs(5)) {
-                shared.wait_ends("Kafka");
+            if let Some(cluster) = probe.client().fetch_cluster_id(CLUSTER_PATIENCE) {
+                shared.wait_ends(Server::Kafka, "every topic");
                 return Some(cluster);
             }
             let mut why = format!("no broker of {servers} answers");
             if let Some(complaint) = consumer::complaint(probe) {
                 why = format!("{why}: {complaint}");
             }
-            shared.wait_begins("Kafka", &why);
-            if !backoff.pause(shared) {
+            shared.wait_begins(Server::Kafka, "every topic", &why);
+            // Nothing was read yet that a stopping run could still commit.
+            if !backoff.pause(shared) || shared.is_stopping() {
                 return None;
             }
         }
@@ -199,7 +217,13 @@ impl Ingestor {
             }
             if told.elapsed() > STATUS_EVERY {
                 told = Instant::now();
-                notify::status(&Self::status(shared, probe));
+                let lag = lag::measure(&self.metrics, probe);
+                let lag = match (lag, consumer::complaint(probe)) {
+                    (Some(lag), _) => format!("lag {lag} records"),
+                    (None, Some(complaint)) => format!("Kafka is not reached: {complaint}"),
+                    (None, None) => "lag unknown".to_owned(),
+                };
+                notify::status(&Self::status(shared, &lag));
             }
             thread::sleep(TURN);
         }
@@ -222,27 +246,17 @@ impl Ingestor {
     }
 
     /// One line: lag, and what was committed or is waited for.
-    fn status(shared: &Shared<'_>, probe: &Probe) -> String {
+    fn status(shared: &Shared<'_>, lag: &str) -> String {
         let waits = shared.waits();
         if !waits.is_empty() {
             return format!("waiting: {}", waits.join("; "));
         }
         let summary = shared.summary().clone();
-        let mut lag = 0;
-        for (topic, own) in &summary.topics {
-            for (partition, next) in &own.offsets {
-                if let Ok((_, end)) =
-                    probe.fetch_watermarks(topic, *partition, Duration::from_secs(1))
-                {
-                    lag += (end - next).max(0);
-                }
-            }
-        }
         let good: u64 = summary.topics.values().map(|own| own.good).sum();
         let bad: u64 = summary.topics.values().map(|own| own.bad).sum();
         let commits: u64 = summary.topics.values().map(|own| own.commits).sum();
         format!(
-            "lag {lag} records; {good} events and {bad} bad records in {commits} commits since the start"
+            "{lag}; {good} events and {bad} bad records in {commits} commits since the start"
         )
     }
 }

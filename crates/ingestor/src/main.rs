@@ -1,13 +1,20 @@
 //! `goldrecord-ingestor`: Kafka to bronze, exactly once.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Parser;
-use goldrecord_ingestor::{Ingestor, Settings, Silent, Until};
+use goldrecord_ingestor::{Ingestor, Metrics, Settings, Silent, Until};
 use goldrecord_lake::Lake;
 use goldrecord_registry::{Access, Client};
+use goldrecord_service::metrics::{self, Registry};
 use goldrecord_service::{Config, Shutdown, logs};
+
+/// glibc keeps what one thread allocated and another freed in the first one's arena: here, several times
+/// what the buffers hold.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Reads Kafka topics into the bronze tables of a lake, every record exactly once.
 #[derive(Parser)]
@@ -41,8 +48,13 @@ fn main() -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
+    let scraped = Arc::new(Registry::new("ingestor"));
+    let metrics = Metrics::register(&scraped);
+    if let Some(listen) = &config.metrics.listen {
+        runtime.block_on(metrics::serve(listen, scraped))?;
+    }
     let shutdown = runtime.block_on(async { Shutdown::on_signals() })?;
-    let ingestor = Ingestor::new(Settings::load(&config)?, lake, registry);
+    let ingestor = Ingestor::new(Settings::load(&config)?, lake, registry).with_metrics(metrics);
     let summary = ingestor.run(runtime.handle(), Until::Shutdown, &shutdown, &Silent)?;
     for (topic, own) in &summary.topics {
         tracing::info!(

@@ -9,6 +9,7 @@ use goldrecord_service::config::Format;
 
 use crate::bronze;
 use crate::decode::{Code, Fault, Misfit, Plan};
+use crate::metrics::Server;
 use crate::shared::{Backoff, Shared};
 
 /// A schema id's meaning for one topic.
@@ -113,17 +114,17 @@ pub(crate) fn ask(shared: &Shared<'_>, registry: &Client, topic: &str, id: u32) 
     loop {
         match shared.runtime.block_on(registry.schema(id)) {
             Ok(schema) => {
-                shared.wait_ends(topic);
+                shared.wait_ends(Server::Registry, topic);
                 return Answer::Schema(Schema::clone(&schema));
             }
             Err(error) if error.is_unavailable() => {
-                shared.wait_begins(topic, &error.to_string());
+                shared.wait_begins(Server::Registry, topic, &error.to_string());
                 if !backoff.pause(shared) {
                     return Answer::Stopped;
                 }
             }
             Err(error) => {
-                shared.wait_ends(topic);
+                shared.wait_ends(Server::Registry, topic);
                 let code = if error.is_unknown() {
                     Code::UnknownSchema
                 } else {
@@ -146,15 +147,15 @@ pub(crate) fn latest(
     loop {
         match shared.runtime.block_on(registry.latest(&subject)) {
             Ok(version) => {
-                shared.wait_ends(topic);
+                shared.wait_ends(Server::Registry, topic);
                 return Ok(Some(version.schema));
             }
             Err(error) if error.is_unknown() => {
-                shared.wait_ends(topic);
+                shared.wait_ends(Server::Registry, topic);
                 return Ok(None);
             }
             Err(error) if error.is_unavailable() => {
-                shared.wait_begins(topic, &error.to_string());
+                shared.wait_begins(Server::Registry, topic, &error.to_string());
                 if !backoff.pause(shared) {
                     return Err(LatestError::Stopped);
                 }
@@ -186,6 +187,14 @@ pub(crate) enum TimeColumn {
 }
 
 impl TimeColumn {
+    /// Which of the event's columns it is, if it is one.
+    pub(crate) fn index(self) -> Option<usize> {
+        match self {
+            Self::Micros(index) | Self::Millis(index) | Self::MillisAsDouble(index) => Some(index),
+            Self::Kafka | Self::Missing => None,
+        }
+    }
+
     /// Finds the field among the event's. A field of another type is refused.
     pub(crate) fn find(fields: &Fields, name: Option<&str>) -> Result<Self, Misfit> {
         let Some(name) = name else {

@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use goldrecord_service::Shutdown;
 use tokio::runtime::Handle;
 
 use crate::error::Error;
+use crate::metrics::{Metrics, Server};
 use crate::progress::{Progress, Summary};
 
 /// What the threads of a run share.
 pub(crate) struct Shared<'a> {
     pub(crate) runtime: Handle,
     pub(crate) progress: &'a dyn Progress,
+    pub(crate) metrics: Arc<Metrics>,
     /// Asked from outside, or by the run itself when it has done what it was to do.
     pub(crate) stop: Shutdown,
     outside: Shutdown,
@@ -22,15 +24,27 @@ pub(crate) struct Shared<'a> {
     draining: AtomicBool,
     aborted: AtomicBool,
     error: Mutex<Option<Error>>,
-    waiting: Mutex<BTreeMap<String, String>>,
+    waiting: Mutex<BTreeMap<(String, Server), Wait>>,
     summary: Mutex<Summary>,
 }
 
+/// What is waited for.
+struct Wait {
+    since: Instant,
+    why: String,
+}
+
 impl<'a> Shared<'a> {
-    pub(crate) fn new(runtime: Handle, progress: &'a dyn Progress, outside: Shutdown) -> Self {
+    pub(crate) fn new(
+        runtime: Handle,
+        progress: &'a dyn Progress,
+        metrics: Arc<Metrics>,
+        outside: Shutdown,
+    ) -> Self {
         Self {
             runtime,
             progress,
+            metrics,
             stop: Shutdown::new(),
             outside,
             draining: AtomicBool::new(false),
@@ -74,21 +88,55 @@ impl<'a> Shared<'a> {
 
     /// What is waited for, by topic.
     pub(crate) fn waits(&self) -> Vec<String> {
-        lock(&self.waiting)
+        let waiting = lock(&self.waiting);
+        waiting
             .iter()
-            .map(|(topic, why)| format!("{topic}: {why}"))
+            .map(|((topic, _), wait)| {
+                let seconds = wait.since.elapsed().as_secs();
+                format!("{topic}: {} (for {seconds} s)", wait.why)
+            })
             .collect()
     }
 
-    pub(crate) fn wait_begins(&self, topic: &str, why: &str) {
-        tracing::warn!(topic, why, "waiting");
-        self.progress.waiting(topic, Some(why));
-        lock(&self.waiting).insert(topic.to_owned(), why.to_owned());
+    /// A topic waits for a server, for the first time or after one more attempt. A reason is logged when it is new.
+    pub(crate) fn wait_begins(&self, server: Server, topic: &str, why: &str) {
+        let key = (topic.to_owned(), server);
+        let mut waiting = lock(&self.waiting);
+        let before = waiting.get_mut(&key);
+        let begins = before.is_none();
+        let told = before.is_some_and(|wait| {
+            let told = wait.why == why;
+            why.clone_into(&mut wait.why);
+            told
+        });
+        if begins {
+            let wait = Wait {
+                since: Instant::now(),
+                why: why.to_owned(),
+            };
+            waiting.insert(key, wait);
+        }
+        drop(waiting);
+        let now = begins.then(|| chrono::Utc::now().timestamp_micros());
+        self.metrics.waits(server, topic, now);
+        if !told {
+            tracing::warn!(topic, server = server.name(), why, "waiting");
+            self.progress.waiting(topic, Some(why));
+        }
     }
 
-    pub(crate) fn wait_ends(&self, topic: &str) {
-        if lock(&self.waiting).remove(topic).is_some() {
-            tracing::info!(topic, "going on");
+    /// The server answers a topic again, if it was waited for.
+    pub(crate) fn wait_ends(&self, server: Server, topic: &str) {
+        let mut waiting = lock(&self.waiting);
+        let Some(wait) = waiting.remove(&(topic.to_owned(), server)) else {
+            return;
+        };
+        let others = waiting.keys().any(|(other, _)| other == topic);
+        drop(waiting);
+        self.metrics.goes_on(server, topic);
+        let seconds = wait.since.elapsed().as_secs_f64();
+        tracing::info!(topic, server = server.name(), seconds, "going on");
+        if !others {
             self.progress.waiting(topic, None);
         }
     }

@@ -7,7 +7,7 @@ use goldrecord_service::kafka::mend;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::Rebalancer;
 use crate::error::{Error, Result};
@@ -31,10 +31,10 @@ impl ClientContext for Complaints {
         tracing::debug!(facility, message, "librdkafka");
     }
 
-    fn error(&self, _error: KafkaError, reason: &str) {
+    fn error(&self, error: KafkaError, reason: &str) {
         let mut last = lock(&self.0);
-        // The words that follow, "all brokers are down", do not say why.
-        if mend(reason).is_some() || last.is_none() {
+        // "All brokers are down" follows the words that say why.
+        if last.is_none() || error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             *last = Some(reason.to_owned());
         }
     }
@@ -42,11 +42,18 @@ impl ClientContext for Complaints {
 
 impl ConsumerContext for Complaints {}
 
-/// Why the brokers could not be reached since this was asked last, and what to mend, if they let that be known.
+/// So many are heard at once; a broker that is down makes some twenty a second.
+const COMPLAINTS: usize = 1_000;
+
+/// Why the brokers could not be reached when they last could not, and what to mend, if they let that be known.
 pub(crate) fn complaint(probe: &Probe) -> Option<String> {
     // It is in no group and fetches nothing: what comes are errors, told to the context on the way.
-    while probe.poll(Duration::ZERO).is_some() {}
-    let reason = lock(&probe.context().0).take()?;
+    for _ in 0..COMPLAINTS {
+        if probe.poll(Duration::from_millis(1)).is_none() {
+            break;
+        }
+    }
+    let reason = lock(&probe.context().0).clone()?;
     Some(match mend(&reason) {
         Some(mend) => format!("{mend} ({reason})"),
         None => reason,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -139,9 +139,9 @@ impl<'a> Poller<'a> {
     fn send_chunk(&mut self, index: usize) {
         let (topic, chunk) = &mut self.chunks[index];
         if let Some(chunk) = chunk.take() {
-            self.shared
-                .progress
-                .received(topic, chunk.len() as u64, chunk.payload() as u64);
+            let (records, bytes) = (chunk.len() as u64, chunk.payload() as u64);
+            self.shared.progress.received(topic, records, bytes);
+            self.shared.metrics.received(topic, records, bytes);
             self.consumer.context().tell(topic, Event::Records(chunk));
         }
     }
@@ -167,6 +167,8 @@ impl<'a> Poller<'a> {
         if let Err(error) = done {
             tracing::error!(%error, paused, "partitions could not be paused or resumed");
         }
+        let held = if paused { partitions.count() } else { 0 };
+        self.shared.metrics.paused(held);
         tracing::debug!(paused, "memory");
         self.paused = paused;
     }
@@ -214,16 +216,17 @@ impl<'a> Poller<'a> {
         one.add_partition_offset(topic, position.partition, offset)
             .expect("an offset of the table");
         let moved = if fetching {
-            self.consumer
-                .seek(topic, position.partition, offset, Duration::from_secs(5))
-        } else {
-            self.consumer.incremental_assign(&one).and_then(|()| {
-                if self.paused {
-                    self.consumer.pause(&one)
-                } else {
-                    Ok(())
-                }
+            let moved =
+                self.consumer
+                    .seek(topic, position.partition, offset, Duration::from_secs(5));
+            // A partition whose offset the broker did not have is fetched no more: it cannot be moved, only begun anew.
+            moved.or_else(|_| {
+                self.consumer.incremental_unassign(&one)?;
+                lock(&self.consumer.context().assigned).insert(key.clone(), false);
+                self.begin(&one)
             })
+        } else {
+            self.begin(&one)
         };
         if let Err(error) = moved {
             tracing::debug!(topic, partition = position.partition, %error, "not positioned yet");
@@ -234,6 +237,15 @@ impl<'a> Poller<'a> {
             .context()
             .tell(topic, Event::Positioned(position.partition, position.lease));
         true
+    }
+
+    /// Fetches from the offset named, unless memory is short now.
+    fn begin(&self, partition: &TopicPartitionList) -> KafkaResult<()> {
+        self.consumer.incremental_assign(partition)?;
+        if self.paused {
+            self.consumer.pause(partition)?;
+        }
+        Ok(())
     }
 
     fn commit(&self, topic: &str, offsets: &[(i32, i64)], mode: CommitMode) {

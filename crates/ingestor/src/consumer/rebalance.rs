@@ -2,7 +2,7 @@
 //! what is revoked is flushed first.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
@@ -15,6 +15,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::Event;
+use crate::metrics::Metrics;
 use crate::shared::lock;
 
 /// How long a rebalance waits for the flush of what is revoked. What is not flushed by then the next
@@ -24,14 +25,16 @@ const REVOKE_PATIENCE: Duration = Duration::from_secs(20);
 /// The assignment, and who is to hear of its changes.
 pub(crate) struct Rebalancer {
     events: BTreeMap<String, Sender<Event>>,
+    metrics: Arc<Metrics>,
     /// By topic and partition: whether it is being fetched.
     pub(super) assigned: Mutex<BTreeMap<(String, i32), bool>>,
 }
 
 impl Rebalancer {
-    pub(crate) fn new(events: BTreeMap<String, Sender<Event>>) -> Self {
+    pub(crate) fn new(events: BTreeMap<String, Sender<Event>>, metrics: Arc<Metrics>) -> Self {
         Self {
             events,
+            metrics,
             assigned: Mutex::new(BTreeMap::new()),
         }
     }
@@ -54,6 +57,7 @@ impl Rebalancer {
         if let Err(error) = consumer.incremental_assign(&TopicPartitionList::new()) {
             tracing::error!(%error, "the assignment could not be taken");
         }
+        self.metrics.rebalanced("assigned");
         tracing::info!(partitions = ?by_topic, "assigned");
         for (topic, partitions) in by_topic {
             self.tell(&topic, Event::Assigned(partitions));
@@ -67,6 +71,7 @@ impl Rebalancer {
                 fetched.add_partition(topic, partition);
             }
         });
+        self.metrics.rebalanced("revoked");
         tracing::info!(partitions = ?by_topic, "revoked");
         let (done, answers) = bounded(by_topic.len().max(1));
         for (topic, partitions) in by_topic {
@@ -93,10 +98,7 @@ impl ClientContext for Rebalancer {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        match mend(reason) {
-            Some(mend) => tracing::warn!(%error, reason, mend, "Kafka"),
-            None => tracing::warn!(%error, reason, "Kafka"),
-        }
+        tracing::warn!(%error, reason, mend = mend(reason), "Kafka");
     }
 }
 

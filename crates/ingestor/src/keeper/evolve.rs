@@ -9,6 +9,7 @@ use super::Keeper;
 use crate::bronze;
 use crate::decode::{Field, Misfit, merge};
 use crate::error::Result;
+use crate::metrics::Server;
 use crate::shared::Backoff;
 
 impl Keeper<'_> {
@@ -69,7 +70,8 @@ impl Keeper<'_> {
                     return Ok(Some(Err(Misfit(format!("field `{column}`: {why}")))));
                 }
                 Err(error) if error.is_unavailable() => {
-                    self.shared.wait_begins(&self.topic, &error.to_string());
+                    self.shared
+                        .wait_begins(Server::Lake, &self.topic, &error.to_string());
                     if !Backoff::new().pause(self.shared) {
                         return Ok(None);
                     }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -10,6 +11,7 @@ use goldrecord_lake::{AddFile, Error as LakeError, Outcome, Snapshot, Writer};
 use super::{Flushed, Keeper};
 use crate::error::Result;
 use crate::memory::Charge;
+use crate::metrics::Server;
 use crate::protocol::{Ending, Flush, Next};
 use crate::shared::Backoff;
 
@@ -54,8 +56,11 @@ impl Keeper<'_> {
             let writer = self.table.writer(snapshot, self.options.clone());
             (Arc::clone(&snapshot.schema), writer)
         });
+        let began = Instant::now();
         match self.shared.runtime.block_on(writer.push(batch)) {
             Ok(()) => {
+                let metrics = &self.shared.metrics;
+                metrics.handed_over(&self.topic, began.elapsed());
                 files.waiting.push_back(charge);
                 while files.waiting.iter().map(Charge::bytes).sum::<usize>()
                     > self.options.total_buffer_bytes
@@ -73,7 +78,8 @@ impl Keeper<'_> {
 
     /// What was written so far cannot become a whole file: it is read from Kafka again.
     fn lose(&self, files: &mut Files, error: &LakeError) {
-        self.shared.wait_begins(&self.topic, &error.to_string());
+        self.shared
+            .wait_begins(Server::Lake, &self.topic, &error.to_string());
         files.lost = true;
         files.writer = None;
         files.closed.clear();
@@ -86,8 +92,14 @@ impl Keeper<'_> {
         let Some((_, writer)) = files.writer.take() else {
             return Ok(());
         };
+        let began = Instant::now();
         match self.shared.runtime.block_on(writer.finish()) {
-            Ok(written) => files.closed.extend(written),
+            Ok(written) => {
+                let sizes = written.iter().map(|file| file.size as u64);
+                let metrics = &self.shared.metrics;
+                metrics.wrote(&self.topic, began.elapsed(), sizes);
+                files.closed.extend(written);
+            }
             Err(error) if error.is_unavailable() => self.lose(files, &error),
             Err(source) => return Err(self.lake_error(source)),
         }
@@ -119,12 +131,19 @@ impl Keeper<'_> {
                 }
                 Next::Commit => {
                     let proposal = flush.proposal(files.closed.clone());
-                    match runtime.block_on(self.table.commit(snapshot, &proposal)) {
+                    let (began, before) = (Instant::now(), snapshot.version);
+                    let tried = runtime.block_on(self.table.commit(snapshot, &proposal));
+                    // The snapshot is the newest version now: ours, if it was committed.
+                    let ours = i64::from(matches!(tried, Ok(Outcome::Committed { .. })));
+                    let foreign = (snapshot.version - before - ours).max(0) as u64;
+                    let metrics = &self.shared.metrics;
+                    metrics.tried_to_commit(&self.topic, began.elapsed(), foreign);
+                    match tried {
                         Ok(Outcome::Committed { .. }) => {
                             fail::fail_point!("ingestor::after-commit", |_| Err(
                                 crate::Error::Failpoint("ingestor::after-commit")
                             ));
-                            self.shared.wait_ends(&self.topic);
+                            self.shared.wait_ends(Server::Lake, &self.topic);
                             flush.committed();
                         }
                         Ok(Outcome::Refused(refusal)) => {
@@ -135,7 +154,8 @@ impl Keeper<'_> {
                         }
                         Err(error) if error.is_unavailable() => {
                             flush.unclear();
-                            self.shared.wait_begins(&self.topic, &error.to_string());
+                            self.shared
+                                .wait_begins(Server::Lake, &self.topic, &error.to_string());
                             if !backoff.pause(self.shared) {
                                 return Ok(None);
                             }

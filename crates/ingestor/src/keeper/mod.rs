@@ -20,6 +20,7 @@ use crate::consumer::Probe;
 use crate::decode::{Field, Misfit};
 use crate::error::{Error, Result};
 use crate::memory::Charge;
+use crate::metrics::Server;
 use crate::protocol::{Choice, Flush, Gate, Generation, Opened, Step};
 use crate::shared::{Backoff, Shared};
 
@@ -148,11 +149,11 @@ impl Keeper<'_> {
         loop {
             match attempt() {
                 Ok(done) => {
-                    self.shared.wait_ends(&self.topic);
+                    self.shared.wait_ends(Server::Lake, &self.topic);
                     return Ok(Some(done));
                 }
                 Err(error) if error.is_unavailable() => {
-                    self.shared.wait_begins(&self.topic, &error.to_string());
+                    self.shared.wait_begins(Server::Lake, &self.topic, &error.to_string());
                     if !backoff.pause(self.shared) {
                         return Ok(None);
                     }

@@ -9,6 +9,7 @@ use rdkafka::consumer::Consumer;
 use super::{Keeper, now};
 use crate::bronze::Others;
 use crate::error::{Error, Result};
+use crate::metrics::Server;
 use crate::protocol::{Beginning, Look, Opened, Opener};
 use crate::shared::Backoff;
 
@@ -81,12 +82,15 @@ impl Keeper<'_> {
                 .fetch_watermarks(&self.topic, partition, Duration::from_secs(10))
             {
                 Ok(bounds) => {
-                    self.shared.wait_ends(&self.topic);
+                    self.shared.wait_ends(Server::Kafka, &self.topic);
                     return Some(bounds);
                 }
                 Err(error) => {
-                    self.shared
-                        .wait_begins(&self.topic, &format!("Kafka at {}: {error}", self.servers));
+                    self.shared.wait_begins(
+                        Server::Kafka,
+                        &self.topic,
+                        &format!("Kafka at {}: {error}", self.servers),
+                    );
                     if !backoff.pause(self.shared) {
                         return None;
                     }
@@ -126,7 +130,8 @@ impl Keeper<'_> {
                 tracing::info!(topic = self.topic, %refusal, "another ingestor began partitions");
             }
             Err(error) if error.is_unavailable() => {
-                self.shared.wait_begins(&self.topic, &error.to_string());
+                self.shared
+                    .wait_begins(Server::Lake, &self.topic, &error.to_string());
             }
             Err(source) => return Err(self.lake_error(source)),
         }

@@ -10,6 +10,7 @@ use crate::bronze::{self, Cause, Others};
 use crate::consumer::Command;
 use crate::error::Error;
 use crate::keeper::{Job, now};
+use crate::metrics::Rows;
 use crate::progress::{Commit, TopicSummary};
 use crate::protocol::Step;
 
@@ -18,6 +19,7 @@ use crate::protocol::Step;
 pub(super) struct Flight {
     pub(super) steps: Vec<Step>,
     pub(super) bytes: u64,
+    pub(super) rows: Rows,
 }
 
 impl Worker<'_> {
@@ -56,11 +58,12 @@ impl Worker<'_> {
         self.flying = Flight {
             steps: steps.clone(),
             bytes: filling.bytes,
+            rows: filling.rows,
         };
         self.ask(Job::Flush {
             generation: self.topic.generation(),
             steps,
-            rows: filling.rows,
+            rows: filling.sent,
         })
     }
 
@@ -84,7 +87,10 @@ impl Worker<'_> {
     fn push(&mut self, batch: Result<RecordBatch, ArrowError>) -> Turn {
         match batch {
             Ok(batch) => {
-                self.filling.rows += batch.num_rows() as u64;
+                let time = self.time.index().map(|index| &self.events.fields()[index]);
+                let rows = &mut self.filling.rows;
+                rows.add(&batch, time.map(|field| field.name().as_str()));
+                self.filling.sent += batch.num_rows() as u64;
                 let charge = self.budget.charge(batch.get_array_memory_size());
                 self.ask(Job::Push {
                     generation: self.topic.generation(),
@@ -131,6 +137,15 @@ impl Worker<'_> {
             own.commits += 1;
             own.offsets.extend(commit.offsets.iter().copied());
         }
+        self.shared.metrics.committed(
+            &self.name,
+            &flight.rows,
+            &commit.offsets,
+            commit.bytes,
+            written,
+            now(),
+        );
+        self.digest.add(&commit);
         tracing::debug!(
             topic = self.name,
             version,
@@ -166,6 +181,11 @@ impl Worker<'_> {
             .entry(self.name.clone())
             .or_default()
             .abandoned += 1;
+        let stored = back
+            .positions
+            .iter()
+            .map(|position| (position.partition, position.at));
+        self.shared.metrics.abandoned(&self.name, stored);
         for position in back.positions {
             self.seek(position)?;
         }

@@ -17,9 +17,11 @@ use goldrecord_registry::Client;
 use self::flush::Flight;
 use crate::bronze::{Cause, Events, Others};
 use crate::consumer::{Command, Event};
+use crate::digest::Digest;
 use crate::error::Error;
 use crate::keeper::{Flushed, Job, Reply};
 use crate::memory::{Budget, Charge};
+use crate::metrics::Rows;
 use crate::protocol::{Opened, Position, Range, Topic};
 use crate::schemas::{Schemas, TimeColumn};
 use crate::settings::{FlushPolicy, Settings, TopicSettings};
@@ -57,6 +59,9 @@ pub(crate) struct Worker<'a> {
     held: Charge,
     filling: Filling,
     flying: Flight,
+    digest: Digest,
+    /// How long schemas were waited for.
+    waited: Duration,
     /// Answers that came while another was waited for.
     answers: VecDeque<Reply>,
     opened: bool,
@@ -69,8 +74,9 @@ struct Filling {
     since: Option<Instant>,
     records: u64,
     bytes: u64,
-    /// Sent to the table's thread.
-    rows: u64,
+    rows: Rows,
+    /// How many rows went to the table's thread.
+    sent: u64,
 }
 
 /// The run ends: the error, if any, was told.
@@ -110,6 +116,8 @@ impl<'a> Worker<'a> {
             listed: BTreeMap::new(),
             filling: Filling::default(),
             flying: Flight::default(),
+            digest: Digest::default(),
+            waited: Duration::ZERO,
             answers: VecDeque::new(),
             opened: false,
             stopping: false,
@@ -137,6 +145,9 @@ impl<'a> Worker<'a> {
             }
             if self.is_due() {
                 self.flush()?;
+            }
+            if let Some(line) = self.digest.due(Instant::now()) {
+                line.log(&self.name);
             }
             // With one flush flying and the next one full, records wait: in our channel first, then in Kafka.
             if self.topic.is_flying() && self.is_full() {
@@ -225,6 +236,7 @@ impl<'a> Worker<'a> {
                 self.settle()?;
                 for partition in partitions {
                     self.topic.revoke(partition);
+                    self.shared.metrics.revoked(&self.name, partition);
                 }
                 // The polling thread may have lost its patience.
                 let _ = done.send(());
@@ -273,6 +285,7 @@ impl<'a> Worker<'a> {
                             self.filling.since.get_or_insert_with(Instant::now);
                         }
                         self.seek(position)?;
+                        self.shared.metrics.opened(&self.name, partition, stored);
                         self.shared
                             .summary()
                             .topics

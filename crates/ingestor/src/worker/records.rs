@@ -24,6 +24,7 @@ impl Worker<'_> {
         if self.settings.format == Format::JsonUnframed && self.unframed.is_none() {
             self.need_unframed()?;
         }
+        let (began, waited) = (Instant::now(), self.waited);
         let now = now();
         let ahead = i64::try_from(self.settings.ahead.as_micros()).unwrap_or(i64::MAX);
         let accepted = self.settings.earliest_event..=now.saturating_add(ahead);
@@ -79,6 +80,11 @@ impl Worker<'_> {
                 }
                 Err(fault) => {
                     self.events.take_back();
+                    self.digest.bad(|| {
+                        let (code, text) = (fault.code.name(), &fault.text);
+                        let (partition, offset) = (record.partition, record.offset);
+                        format!("partition {partition} offset {offset}: {code}: {text}")
+                    });
                     let raw = Raw {
                         key: record.key,
                         value: record.value,
@@ -110,18 +116,22 @@ impl Worker<'_> {
             self.send_others()?;
         }
         self.held.set(self.events.bytes() + self.others.bytes());
+        let took = began.elapsed().saturating_sub(self.waited - waited);
+        self.shared.metrics.decoded(&self.name, took);
         Ok(())
     }
 
     fn note_gap(&mut self, origin: Origin, gap: Range) {
         match self.settings.gaps {
             Gaps::Alarm => {
-                tracing::error!(
-                    topic = self.name,
-                    partition = origin.partition,
-                    ?gap,
-                    "offsets hold no record"
-                );
+                if self.digest.gap() {
+                    tracing::error!(
+                        topic = self.name,
+                        partition = origin.partition,
+                        ?gap,
+                        "offsets hold no record"
+                    );
+                }
                 self.others
                     .gap(origin.partition, origin.epoch, gap, Cause::Skipped);
             }

@@ -1,5 +1,7 @@
 //! The schemas that a topic's records are read by: asked for, learnt, and given columns.
 
+use std::time::Instant;
+
 use goldrecord_registry::Schema;
 
 use super::{Ended, Turn, Worker};
@@ -7,6 +9,7 @@ use crate::bronze::{self, Events};
 use crate::decode::{Code, Fault, Field, Misfit};
 use crate::error::Error;
 use crate::keeper::{Job, Reply};
+use crate::metrics::Server;
 use crate::schemas::{self, Answer, Known, LatestError, TimeColumn};
 use crate::settings::EventTime;
 use crate::shared::Backoff;
@@ -102,11 +105,14 @@ impl Worker<'_> {
         if let Some(index) = self.schemas.find(id) {
             return Ok(index);
         }
-        match schemas::ask(self.shared, &self.registry, &self.name, id) {
-            Answer::Schema(schema) => self.learn(&schema),
-            Answer::Bad(fault) => Ok(self.schemas.learn_unknown(id, fault)),
-            Answer::Stopped => Err(Ended),
-        }
+        let asked = Instant::now();
+        let place = match schemas::ask(self.shared, &self.registry, &self.name, id) {
+            Answer::Schema(schema) => self.learn(&schema)?,
+            Answer::Bad(fault) => self.schemas.learn_unknown(id, fault),
+            Answer::Stopped => return Err(Ended),
+        };
+        self.waited += asked.elapsed();
+        Ok(place)
     }
 
     /// Waits until somebody registers the schema by which unframed records are read.
@@ -119,13 +125,13 @@ impl Worker<'_> {
                     "no schema is registered as `{}-value`; unframed records need one",
                     self.name
                 );
-                self.shared.wait_begins(&self.name, &why);
+                self.shared.wait_begins(Server::Schema, &self.name, &why);
                 if !backoff.pause(self.shared) {
                     return Err(Ended);
                 }
             }
         }
-        self.shared.wait_ends(&self.name);
+        self.shared.wait_ends(Server::Schema, &self.name);
         Ok(())
     }
 }

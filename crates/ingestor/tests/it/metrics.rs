@@ -20,7 +20,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tokio::runtime::Runtime;
 
 use crate::documents::alerts;
-use crate::world::{SMALL, framed, small, without_failpoints};
+use crate::world::{SMALL, StopAtEnd, framed, small, without_failpoints};
 
 const PARTITIONS: i32 = 2;
 /// The balance, as docs/metrics.md writes it.
@@ -151,6 +151,7 @@ fn prometheus_proves_the_balance_of_a_running_ingestor() {
         let ingestor = Ingestor::new(settings, lake, client.clone()).with_metrics(metrics);
         let running =
             scope.spawn(|| ingestor.run(runtime.handle(), Until::Shutdown, &shutdown, &Silent));
+        let stop = StopAtEnd(&shutdown);
         let committed = |kind: &str| {
             format!("sum(goldrecord_ingestor_committed_records_total{{kind=\"{kind}\"}})")
         };
@@ -210,7 +211,7 @@ fn prometheus_proves_the_balance_of_a_running_ingestor() {
         check(&promtool, &["check", "metrics"], &scraped.render());
         check(&promtool, &["check", "rules"], &alerts());
 
-        shutdown.request();
+        drop(stop);
         running.join().expect("no panic").expect("runs");
     });
 }

@@ -10,7 +10,7 @@ use goldrecord_registry::{Client, SchemaType};
 use goldrecord_service::Shutdown;
 use goldrecord_service::metrics::Registry;
 
-use crate::world::{JUNE, SMALL, World, drained, framed, small, without_failpoints};
+use crate::world::{JUNE, SMALL, StopAtEnd, World, drained, framed, small, without_failpoints};
 
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -47,7 +47,9 @@ fn run(
     let handle = world.runtime.handle();
     std::thread::scope(|scope| {
         let running = scope.spawn(|| ingestor.run(handle, until, shutdown, &Silent));
+        let failed = StopAtEnd(shutdown);
         meanwhile(&scraped);
+        std::mem::forget(failed);
         running.join().expect("no panic")
     })
 }

@@ -263,6 +263,15 @@ impl World {
     }
 }
 
+/// Asks a run to stop when the test is done with it, even by a failed assertion: it would be waited for otherwise.
+pub(crate) struct StopAtEnd<'s>(pub(crate) &'s Shutdown);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.request();
+    }
+}
+
 pub(crate) fn drained() -> Until {
     Until::Drained(std::sync::Arc::new(|| true))
 }
