@@ -255,9 +255,7 @@ impl Ingestor {
         let good: u64 = summary.topics.values().map(|own| own.good).sum();
         let bad: u64 = summary.topics.values().map(|own| own.bad).sum();
         let commits: u64 = summary.topics.values().map(|own| own.commits).sum();
-        format!(
-            "{lag}; {good} events and {bad} bad records in {commits} commits since the start"
-        )
+        format!("{lag}; {good} events and {bad} bad records in {commits} commits since the start")
     }
 }
 

@@ -153,7 +153,8 @@ impl Keeper<'_> {
                     return Ok(Some(done));
                 }
                 Err(error) if error.is_unavailable() => {
-                    self.shared.wait_begins(Server::Lake, &self.topic, &error.to_string());
+                    self.shared
+                        .wait_begins(Server::Lake, &self.topic, &error.to_string());
                     if !backoff.pause(self.shared) {
                         return Ok(None);
                     }
