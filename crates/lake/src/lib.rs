@@ -38,8 +38,8 @@ mod write;
 
 pub use error::{Error, Result};
 pub use evolve::merge_schema;
-pub use lake::Lake;
 pub use folder::{CHECKPOINT_INTERVAL, LogFile, LogFileKind, StoredFile};
+pub use lake::Lake;
 pub use log::schema::table_schema;
 pub use proposal::{Fence, MetadataChange, Outcome, Proposal, Refusal, TxnStep};
 pub use snapshot::{AddFile, Changes, Snapshot, Stats};

@@ -109,19 +109,18 @@ impl Upkeep {
             report.retention =
                 expire(&table, &mut snapshot, *retention, now, shutdown, dry_run).await?;
         }
-        match needs.at_work_on(&snapshot) {
-            Some(why) => report.compaction.skipped = Some(why),
-            None => {
-                let rule = Rule {
-                    target_bytes: self.settings.target_file_bytes,
-                    written_before_ms: before(now, self.settings.compact_after),
-                };
-                let guard = Guard {
-                    shutdown: &self.shutdown,
-                    dry_run: self.dry_run,
-                };
-                report.compaction = compact(&table, &mut snapshot, rule, &guard).await?;
-            }
+        if let Some(why) = needs.at_work_on(&snapshot) {
+            report.compaction.skipped = Some(why);
+        } else {
+            let rule = Rule {
+                target_bytes: self.settings.target_file_bytes,
+                written_before_ms: before(now, self.settings.compact_after),
+            };
+            let guard = Guard {
+                shutdown: &self.shutdown,
+                dry_run: self.dry_run,
+            };
+            report.compaction = compact(&table, &mut snapshot, rule, &guard).await?;
         }
         if self.cleaning_is_due(&table) && !self.shutdown.is_requested() {
             let how = Clean {

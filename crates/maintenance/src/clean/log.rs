@@ -53,15 +53,12 @@ pub(crate) async fn clean(table: &Table, newest: &Snapshot, how: &Clean<'_>) -> 
             return Ok(done);
         }
         how.delete(table, file).await?;
-        match file.kind {
-            LogFileKind::Checkpoint(_) => {
-                done.checkpoints += 1;
-                failpoint("maintenance::clean::checkpoint_deleted")?;
-            }
-            _ => {
-                done.commits += 1;
-                failpoint("maintenance::clean::commit_deleted")?;
-            }
+        if matches!(file.kind, LogFileKind::Checkpoint(_)) {
+            done.checkpoints += 1;
+            failpoint("maintenance::clean::checkpoint_deleted")?;
+        } else {
+            done.commits += 1;
+            failpoint("maintenance::clean::commit_deleted")?;
         }
         notify::turned();
     }

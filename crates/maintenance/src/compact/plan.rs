@@ -96,7 +96,7 @@ impl Rule {
                     && job.files.len() + group.len() <= MOST_FILES
                     && last != group.first().map(|file| &file.partition_values)
             };
-            let files = group.iter().map(|file| AddFile::clone(file));
+            let files = group.iter().copied().cloned();
             match jobs.last_mut() {
                 Some(job) if fits(job) => {
                     job.files.extend(files);
