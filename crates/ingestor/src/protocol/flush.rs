@@ -1,21 +1,20 @@
 //! One flush's way into the table.
 //!
 //! ```text
-//!                      a write failed: what was read for it is lost
-//!   Closing ────────────────────────────────────────────────────────────┐
-//!      │ closed: every file is whole                                    │
-//!      ▼                                                                │
-//!   Committing ── in the log ──▶ Done: Committed ◀─┐                    │
-//!    │  ▲ │                                        │ every number       │
-//!    │  │ │ refused: a number is elsewhere         │ at its end         │
-//!    │  │ ├── a try before was unclear ────────────┤                    │
-//!    │  │ │                                        └── one elsewhere ───┤
-//!    │  │ └── none was: the files are in no version, and never will be  │
-//!    │  │                  └─▶ Discarding ─────────────────────────────▶│
-//!    │  │ every number at its start                                     ▼
-//!    │  └──────────── Asking ── one elsewhere ──────▶┐               Leaving
-//!    └─ unclear ────▶ reads the table                ▼                  │ reads the table
-//!                       └─ at their ends: Committed  Done: Abandoned ◀──┘
+//!                        lost: a write failed
+//!   Closing ─────────────────────────────────────────────────────┐
+//!      │ closed: every file is whole                              │
+//!      ▼                in the log                                ▼
+//!   Committing ───────────────────────▶ Committed              Leaving ──▶ Abandoned, with where
+//!    │    ▲  │                           ▲    ▲                 ▲   ▲      the table is now
+//!    │    │  │ refused: a number is elsewhere │                 │   │
+//!    │    │  ├─ an earlier try was unclear ───┤ all at ends     │   │
+//!    │    │  ├─ an earlier try was unclear ───┼─────────────────┘   │ not so
+//!    │    │  └─ none was ──▶ Discarding ──────┼─────────────────────┘
+//!    │    │                 deletes the files │
+//!    │    │ all numbers at their starts       │
+//!    │    └────────── Asking ─────────────────┘ all at their ends
+//!    └─ unclear ────▶ reads the table ────────▶ Abandoned, where neither is so
 //! ```
 //!
 //! A commit whose outcome is unclear may be in the table, may come into it later, or never. The numbers tell: a

@@ -1,6 +1,6 @@
 //! Who else commits to the table: maintenance, and the operator.
 
-use goldrecord_lake::{Outcome, Proposal, Snapshot, TxnStep};
+use goldrecord_lake::{Outcome, Proposal, Refusal, Snapshot, TxnStep};
 
 use super::World;
 use super::disk::{Commit, File, Kind, Row, add};
@@ -79,8 +79,6 @@ impl Maintenance {
 pub(super) struct Operator {
     snapshot: Snapshot,
     commit: Option<Commit>,
-    /// Which epoch begins.
-    epoch: i32,
 }
 
 impl Operator {
@@ -88,7 +86,6 @@ impl Operator {
         Self {
             snapshot: world.disk.first_snapshot(),
             commit: None,
-            epoch: 0,
         }
     }
 
@@ -98,10 +95,13 @@ impl Operator {
         }
         if let Some(commit) = &mut self.commit {
             if let Some(told) = commit.step(world, &mut self.snapshot) {
-                assert!(
-                    !matches!(told, Some(Outcome::Refused(ref refusal)) if !matches!(refusal, goldrecord_lake::Refusal::Txn { .. } | goldrecord_lake::Refusal::SchemaMoved)),
-                    "an epoch could not begin: {told:?}"
-                );
+                if let Some(Outcome::Refused(refusal)) = &told {
+                    // Another has moved something: it is looked at anew.
+                    assert!(
+                        matches!(refusal, Refusal::Txn { .. } | Refusal::SchemaMoved),
+                        "an epoch could not begin: {refusal}"
+                    );
+                }
                 self.commit = None;
             }
             return;
@@ -110,16 +110,14 @@ impl Operator {
             return;
         }
         world.disk.catch_up(&mut self.snapshot);
-        self.epoch = world.broker.logs[0].len() as i32 - 1;
+        let epoch = world.broker.logs[0].len() as i32 - 1;
         let partitions = 0..world.broker.logs.len() as i32;
-        let ids: Vec<_> = partitions
-            .map(|partition| id(partition, self.epoch))
-            .collect();
+        let ids: Vec<_> = partitions.map(|partition| id(partition, epoch)).collect();
         if ids
             .iter()
             .all(|id| self.snapshot.txn(&id.to_string()).is_some())
         {
-            world.note(|| format!("epoch {} has begun", self.epoch));
+            world.note(|| format!("epoch {epoch} has begun"));
             world.broker.frozen = false;
             return;
         }
