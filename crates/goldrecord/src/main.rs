@@ -3,7 +3,10 @@
 mod clients;
 mod demo;
 mod error;
+mod moment;
+mod offsets;
 mod output;
+mod quarantine;
 mod rows;
 mod sql;
 mod status;
@@ -54,6 +57,20 @@ enum Command {
         #[command(flatten)]
         lake: LakeArgs,
     },
+    /// Look at bad records, and replay them once what was wrong is mended
+    Quarantine {
+        #[command(subcommand)]
+        command: quarantine::Command,
+        #[command(flatten)]
+        lake: LakeArgs,
+    },
+    /// Show where each partition is read, set one back, or accept a topic that was made anew
+    Offsets {
+        #[command(subcommand)]
+        command: offsets::Command,
+        #[command(flatten)]
+        lake: LakeArgs,
+    },
     /// Prove that no event was lost or doubled, and that silver and gold equal the ledger
     Verify {
         /// The ledger that goldrecord-eventsim wrote [default: the demo's, with --dir]
@@ -71,7 +88,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct LakeArgs {
     /// The folder of a demo, instead of the configuration's lake
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
 
@@ -116,6 +133,16 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             let (lake, config) = lake.open(cli.config)?;
             let status = status::ask(&lake, &config, broker_ended).await?;
             print(json, &status, || status.text())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Quarantine { command, lake } => {
+            let (lake, config) = lake.open(cli.config)?;
+            quarantine::run(command, &lake, &config).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Offsets { command, lake } => {
+            let (lake, config) = lake.open(cli.config)?;
+            offsets::run(command, &lake, &config).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Verify {

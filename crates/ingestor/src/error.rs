@@ -91,6 +91,50 @@ pub enum Error {
         /// The first offset that Kafka still has.
         low: i64,
     },
+    /// A partition cannot be moved as the operator wants it.
+    #[error("{topic}/{partition} stays where it is: {why}")]
+    CannotMove {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// Why, and what would do.
+        why: String,
+    },
+    /// Others changed the table each time before a command could.
+    #[error(
+        "cannot {action}: table `{table}` was changed by others before, {attempts} times in a row; run the command again"
+    )]
+    Contended {
+        /// The table's path.
+        table: String,
+        /// What was being done.
+        action: &'static str,
+        /// How often.
+        attempts: u32,
+    },
+    /// A file's rows are not what the log, or every bronze table, says. Nothing was committed.
+    #[error(
+        "table `{table}` holds other rows than it should: {why}; nothing was changed. See `goldrecord verify`"
+    )]
+    RowsDiffer {
+        /// The table's path.
+        table: String,
+        /// Which file, and what is wrong.
+        why: String,
+    },
+    /// The brokers were asked by a command and did not answer.
+    #[error(
+        "Kafka at {servers}: cannot {action}: {why}; are the brokers running and [kafka] bootstrap_servers right?"
+    )]
+    NoAnswer {
+        /// The bootstrap servers.
+        servers: String,
+        /// What was being done.
+        action: &'static str,
+        /// What the client said.
+        why: String,
+    },
     /// A thread of the ingestor panicked: a bug, and the reason is in the log above.
     #[error("the {0} thread ended early; its last words are in the log")]
     Thread(String),

@@ -22,6 +22,8 @@ pub struct Proposal {
     pub unset: Vec<String>,
     /// Numbers that may not be smaller than the table's.
     pub fences: Vec<Fence>,
+    /// Whether numbers may go back. They do so only where an operator wants rows read again, which go in this commit.
+    pub rewinds: bool,
     /// A new definition of the table. Only adds columns, unless every live file goes.
     pub metadata: Option<MetadataChange>,
     /// False for a commit that only rearranges rows: "what changed" skips it.

@@ -5,6 +5,7 @@
 mod bad_input;
 mod demo;
 mod interrupted;
+mod operator;
 mod servers;
 mod verify;
 mod world;

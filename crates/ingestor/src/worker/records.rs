@@ -1,19 +1,16 @@
 //! Taking records: which are next, what each is, and when it happened.
 
-use std::ops::RangeInclusive;
 use std::time::Instant;
 
-use goldrecord_registry::framing;
 use goldrecord_service::config::{Format, Gaps};
 
 use super::{Turn, Worker};
 use crate::bronze::{Cause, Origin, Raw};
-use crate::chunk::{Chunk, Record};
-use crate::decode::column::Column;
-use crate::decode::{Code, Fault};
+use crate::chunk::Chunk;
+use crate::judge::{accepted, event_time, split};
 use crate::keeper::now;
 use crate::protocol::{Offered, Range};
-use crate::schemas::{Known, TimeColumn};
+use crate::schemas::Known;
 
 /// A batch goes to the encoder when it has this many rows or bytes.
 const BATCH_ROWS: usize = 16 << 10;
@@ -25,9 +22,7 @@ impl Worker<'_> {
             self.need_unframed()?;
         }
         let (began, waited) = (Instant::now(), self.waited);
-        let now = now();
-        let ahead = i64::try_from(self.settings.ahead.as_micros()).unwrap_or(i64::MAX);
-        let accepted = self.settings.earliest_event..=now.saturating_add(ahead);
+        let accepted = accepted(self.settings, now());
         // Records come in runs of one schema.
         let mut last: Option<(u32, usize)> = None;
         for index in 0..chunk.len() {
@@ -50,7 +45,7 @@ impl Worker<'_> {
             if !gap.is_empty() {
                 self.note_gap(origin, gap);
             }
-            let (id, outcome) = match self.split(&record) {
+            let (id, outcome) = match split(record.value, self.settings.format, self.unframed) {
                 Err(fault) => (None, Err(fault)),
                 Ok((id, payload)) => {
                     let place = match last {
@@ -66,7 +61,8 @@ impl Worker<'_> {
                         Known::Ready(plan) => plan
                             .decode(payload, &mut self.events.columns)
                             .and_then(|()| {
-                                event_time(self.time, &self.events.columns, &record, &accepted)
+                                let columns = &self.events.columns;
+                                event_time(self.time, columns, record.timestamp_ms, &accepted)
                             }),
                     };
                     (Some(id), outcome)
@@ -116,7 +112,9 @@ impl Worker<'_> {
             self.send_others()?;
         }
         self.held.set(self.events.bytes() + self.others.bytes());
-        let took = began.elapsed().saturating_sub(self.waited - waited);
+        let took = began
+            .elapsed()
+            .saturating_sub(self.waited.saturating_sub(waited));
         self.shared.metrics.decoded(&self.name, took);
         Ok(())
     }
@@ -137,57 +135,5 @@ impl Worker<'_> {
             }
             Gaps::Expected => self.listed.entry(origin.partition).or_default().push(gap),
         }
-    }
-
-    /// A record's schema and payload.
-    #[inline]
-    fn split<'r>(&self, record: &Record<'r>) -> Result<(u32, &'r [u8]), Fault> {
-        let value = match record.value {
-            None => return Err(Fault::new(Code::NullValue, "the record has no value")),
-            Some([]) => return Err(Fault::new(Code::EmptyValue, "the value has no bytes")),
-            Some(value) => value,
-        };
-        match (self.settings.format, self.unframed) {
-            (Format::Avro | Format::Json, _) => framing::split(value)
-                .map_err(|error| Fault::new(Code::NotFramed, error.to_string())),
-            (Format::JsonUnframed, Some(id)) => Ok((id, value)),
-            (Format::JsonUnframed, None) => unreachable!("waited for before a record is looked at"),
-        }
-    }
-}
-
-/// The event's time in µs since 1970, if it is acceptable.
-#[inline]
-fn event_time(
-    time: TimeColumn,
-    columns: &[Column],
-    record: &Record<'_>,
-    accepted: &RangeInclusive<i64>,
-) -> Result<i64, Fault> {
-    let row = |index: usize| columns[index].len() - 1;
-    let found = match time {
-        TimeColumn::Micros(index) => columns[index].long(row(index)),
-        TimeColumn::Millis(index) => columns[index]
-            .long(row(index))
-            .map(|millis| millis.saturating_mul(1000)),
-        // A cast of NaN is 0, which is before any accepted time; infinity saturates.
-        TimeColumn::MillisAsDouble(index) => columns[index]
-            .double(row(index))
-            .map(|millis| (millis * 1000.0) as i64),
-        TimeColumn::Kafka => record
-            .timestamp_ms
-            .map(|millis| millis.saturating_mul(1000)),
-        TimeColumn::Missing => None,
-    };
-    match found {
-        Some(time) if accepted.contains(&time) => Ok(time),
-        Some(time) => Err(Fault::new(
-            Code::EventTimeOutOfRange,
-            match chrono::DateTime::from_timestamp_micros(time) {
-                Some(moment) => format!("the event's time is {}", moment.to_rfc3339()),
-                None => format!("the event's time is {time} µs since 1970"),
-            },
-        )),
-        None => Err(Fault::new(Code::NoEventTime, "the event has no time")),
     }
 }

@@ -13,7 +13,7 @@ use crate::log::actions::{
 };
 use crate::log::replay::{FORMAT, FORMAT_PROPERTY};
 use crate::log::schema;
-use crate::proposal::{MetadataChange, Proposal, Refusal};
+use crate::proposal::{MetadataChange, Proposal, Refusal, TxnStep};
 use crate::snapshot::{AddFile, Snapshot};
 use crate::table::TableSpec;
 
@@ -217,6 +217,22 @@ pub(crate) fn refusal(base: &Definition, head: &Snapshot, proposal: &Proposal) -
         return Some(Refusal::SchemaMoved);
     }
     None
+}
+
+/// Refuses numbers that go back, unless the proposal is there for that.
+pub(crate) fn only_forward(table: &str, proposal: &Proposal) -> Result<()> {
+    let back = |step: &&TxnStep| step.expect.is_some_and(|expect| step.next < expect);
+    match proposal.txns.iter().find(back) {
+        Some(step) if !proposal.rewinds => Err(Error::BadProposal {
+            table: table.to_owned(),
+            operation: proposal.operation.clone(),
+            why: format!(
+                "`{}` would go back to {}, and it is no rewind",
+                step.app_id, step.next
+            ),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The actions of a proposal that fits `head`. They stay right for every later version that it fits.

@@ -288,6 +288,7 @@ impl<'a, P: Deref<Target = Proposal>> Machine<'a, P> {
             "a version is left only once its content is known"
         );
         if self.actions.is_none() {
+            check::only_forward(self.table, &self.proposal)?;
             let actions = check::actions(&self.head, &self.proposal, &self.uuid, self.now_ms)?;
             self.actions = Some(Arc::new(actions));
         }
