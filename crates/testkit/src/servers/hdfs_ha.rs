@@ -105,7 +105,7 @@ impl HdfsHa {
 }
 
 /// How to run it, and the command that makes the NameNode active whose id is added.
-fn recipe(installation: &Path, dir: &Path, ports: [u16; PORTS]) -> Result<(Recipe, Launch)> {
+fn recipe(installation: &Path, dir: &Path, free: [u16; PORTS]) -> Result<(Recipe, Launch)> {
     let [
         port1,
         web_port1,
@@ -116,7 +116,7 @@ fn recipe(installation: &Path, dir: &Path, ports: [u16; PORTS]) -> Result<(Recip
         data_port,
         data_web_port,
         data_ipc_port,
-    ] = ports;
+    ] = free;
     let site = template::fill(
         include_str!("../templates/hdfs-ha-site.xml"),
         &[
@@ -180,8 +180,8 @@ fn recipe(installation: &Path, dir: &Path, ports: [u16; PORTS]) -> Result<(Recip
         ],
         check: Box::new(move || {
             // A standby follows the journal and the DataNode, so it says the same of itself.
-            let mut web_ports = [web_port1, web_port2].into_iter();
-            web_ports.try_for_each(hdfs::takes_writes)
+            let mut nodes = [web_port1, web_port2].into_iter();
+            nodes.try_for_each(hdfs::takes_writes)
         }),
     };
     Ok((recipe, admin))
