@@ -62,8 +62,10 @@ async fn rewrite(
 ) -> Result<Option<Vec<AddFile>>> {
     let failed = || Error::lake(format!("compact table `{}`", table.path()));
     // The plan bounds the sizes; a file that is cut short would be compacted again and again.
+    // Rows come by partition: waiting for long runs of one would only take memory.
     let options = WriteOptions {
         target_file_bytes: usize::MAX,
+        folder_buffer_bytes: 8 << 20,
         ..WriteOptions::default()
     };
     let mut writer = table.writer(snapshot, options);
