@@ -105,6 +105,7 @@ impl fmt::Debug for Metrics {
 
 impl Metrics {
     /// Declares the metrics. They are told for as long as the registry is there.
+    #[expect(clippy::too_many_lines, reason = "one declaration after the other")]
     pub fn register(registry: &Registry) -> Arc<Self> {
         let records = Unit::Of("records");
         let metrics = Arc::new(Self {
