@@ -1,8 +1,12 @@
 //! What comes in as Avro or JSON is in the table as it came.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
 use goldrecord_contract::{Event, Topic, avro_schema, json_schema};
-use goldrecord_ingestor::{EventTime, TopicSettings};
+use goldrecord_ingestor::{EventTime, Ingestor, Progress, TopicSettings, Until};
 use goldrecord_registry::SchemaType;
+use goldrecord_service::Shutdown;
 use goldrecord_service::config::Format;
 
 use crate::world::{JUNE, JUNE_DAY, SMALL, World, framed, long, small, without_failpoints};
@@ -209,6 +213,58 @@ fn a_new_version_adds_columns_in_flight_and_what_does_not_fit_is_bad() {
         "{}",
         bad[0]["_error_text"]
     );
+}
+
+/// Asks the run to stop once so many records came.
+struct StopAfter {
+    left: AtomicI64,
+    shutdown: Shutdown,
+}
+
+impl Progress for StopAfter {
+    fn received(&self, _topic: &str, records: u64, _bytes: u64) {
+        if self.left.fetch_sub(records as i64, Ordering::Relaxed) <= records as i64 {
+            self.shutdown.request();
+        }
+    }
+}
+
+#[test]
+fn columns_may_come_in_the_middle_of_a_flush() {
+    let _guard = without_failpoints();
+    let world = World::new(&[("t", 1)]);
+    let first = world.register("t", SchemaType::Avro, SMALL);
+    let wider = SMALL.replace(
+        r#""text","type":"string"}"#,
+        r#""text","type":"string"},{"name":"added","type":"double","default":0}"#,
+    );
+    // Of another subject: the table learns of it by its records.
+    let second = world.register("elsewhere", SchemaType::Avro, &wider);
+    // More than a batch, so that a file for the former columns is begun.
+    for number in 0..20_000 {
+        let value = framed(first, &small(JUNE, Some(number), "a"));
+        world.produce("t", 0, Some(&value));
+    }
+    let mut with_more = small(JUNE, None, "b");
+    with_more.extend(2.5_f64.to_le_bytes());
+    world.produce("t", 0, Some(&framed(second, &with_more)));
+    world.acknowledged();
+    let mut settings = world.settings(&[("t", TopicSettings::default())]);
+    settings.flush.interval = Duration::from_secs(3600);
+    let stop = StopAfter {
+        left: AtomicI64::new(20_001),
+        shutdown: Shutdown::new(),
+    };
+    let ingestor = Ingestor::new(settings, world.lake.clone(), world.registry.clone());
+    let runtime = world.runtime.handle();
+    let summary = ingestor
+        .run(runtime, Until::Shutdown, &stop.shutdown, &stop)
+        .expect("new columns end nothing");
+    assert_eq!(summary.topics["t"].commits, 1, "all came in one flush");
+    assert_eq!(world.audit("t"), 20_001);
+    let rows = world.rows_of("t", "good");
+    let added: Vec<&String> = rows.iter().filter_map(|row| row.get("added")).collect();
+    assert_eq!(added, ["2.5"]);
 }
 
 #[test]
