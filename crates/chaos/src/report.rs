@@ -41,6 +41,8 @@ pub struct Report {
     pub refused: u64,
     /// How often an ingestor was started.
     pub starts: u64,
+    /// How often a static member was fenced by its own second life, and started again.
+    pub fenced: u64,
     /// Whether maintenance ran beside the ingestors.
     pub maintenance: bool,
     /// What the check from outside found.
@@ -87,10 +89,11 @@ impl Report {
         line(
             &mut text,
             format_args!(
-                "{} commits, {} refused to late owners, {} starts of ingestors{}",
+                "{} commits, {} refused to late owners, {} starts of ingestors, {} of them after being fenced{}",
                 self.commits,
                 self.refused,
                 self.starts,
+                self.fenced,
                 if self.maintenance {
                     ", maintenance beside them"
                 } else {
@@ -153,6 +156,7 @@ mod tests {
             commits: 4,
             refused: 2,
             starts: 3,
+            fenced: 0,
             maintenance: false,
             verdict: Verdict {
                 holds: false,

@@ -80,6 +80,7 @@ fn play(settings: &Settings, stage: &mut Stage) -> Result<Report> {
         commits: stage.commits(),
         refused: refused.sum(),
         starts: stage.ingestors.iter().map(Program::starts).sum(),
+        fenced: stage.ingestors.iter().map(Program::fenced).sum(),
         maintenance: stage.maintenance.is_some(),
         verdict,
     })
