@@ -17,19 +17,25 @@ pub fn get(url: &str, path: &str) -> std::io::Result<String> {
 
 /// The body of ClickHouse's answer to a query that changes something.
 pub fn post(url: &str, query: &str) -> String {
+    send(url, "/", query)
+}
+
+/// The body of the answer to `POST path` at a URL's host. Whoever cares takes the body for JSON.
+pub fn send(url: &str, path: &str, body: &str) -> String {
     let host = host(url);
-    let mut stream = TcpStream::connect(host).expect("ClickHouse listens");
-    let length = query.len();
+    let mut stream = TcpStream::connect(host).expect("it listens");
+    let length = body.len();
     write!(
         stream,
-        "POST / HTTP/1.0\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{query}"
+        "POST {path} HTTP/1.0\r\nHost: {host}\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
     )
     .expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     assert!(
         answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200"),
-        "{query}: {answer}"
+        "{body}: {answer}"
     );
     answer
         .split_once("\r\n\r\n")

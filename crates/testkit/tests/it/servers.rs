@@ -31,6 +31,19 @@ fn hdfs_takes_files_and_has_them_after_a_restart() {
     assert!(status().contains("DIRECTORY"), "{}", status());
     hdfs.restart().expect("it starts again");
     assert!(status().contains("DIRECTORY"), "{}", status());
+    let state = || {
+        let bean = "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState";
+        ask::get(&hdfs.web_url(), bean).expect("the NameNode answers")
+    };
+    hdfs.safe_mode(true).expect("it refuses changes");
+    assert!(state().contains("safeMode"), "{}", state());
+    hdfs.safe_mode(false).expect("it takes them again");
+    assert!(state().contains("Operational"), "{}", state());
+    hdfs.kill_namenode();
+    assert!(!ask::listens(&hdfs.url()));
+    hdfs.kill_datanode();
+    hdfs.revive().expect("both start again");
+    assert!(status().contains("DIRECTORY"), "{}", status());
 }
 
 #[test]
@@ -70,12 +83,18 @@ fn hdfs_starts_where_the_machine_cannot_resolve_its_own_name() {
 }
 
 #[test]
-fn the_registry_answers_the_confluent_api() {
+fn the_registry_answers_the_confluent_api_and_keeps_its_schemas_over_a_kill() {
     let Some(registry) = require(SchemaRegistry::start()) else {
         return;
     };
     let types = ask::get(&registry.url(), "/apis/ccompat/v7/schemas/types").expect("an answer");
     assert!(types.contains("AVRO"), "{types}");
+    let versions = "/apis/ccompat/v7/subjects/a-value/versions";
+    ask::send(&registry.url(), versions, r#"{"schema": "\"string\""}"#);
+    registry.kill();
+    registry.restart().expect("it starts again");
+    let kept = ask::get(&registry.url(), versions).expect("an answer");
+    assert!(kept.ends_with("[1]"), "{kept}");
 }
 
 #[test]
