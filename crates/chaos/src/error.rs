@@ -19,7 +19,7 @@ pub enum Error {
         /// What was being done.
         doing: String,
         /// Why not.
-        source: rdkafka::error::KafkaError,
+        source: Box<rdkafka::error::KafkaError>,
     },
     /// The registry does not take the schemas.
     #[error("cannot register the schema of {topic}: {source}")]
@@ -27,7 +27,7 @@ pub enum Error {
         /// Whose.
         topic: String,
         /// Why not.
-        source: goldrecord_registry::Error,
+        source: Box<goldrecord_registry::Error>,
     },
     /// The lake's URL cannot be used.
     #[error("cannot open the lake {url}: {source}")]
@@ -35,7 +35,7 @@ pub enum Error {
         /// Which.
         url: String,
         /// Why not.
-        source: goldrecord_lake::Error,
+        source: Box<goldrecord_lake::Error>,
     },
     /// A file or folder cannot be read or written.
     #[error("{doing} {path}: {source}", path = .path.display())]
@@ -126,15 +126,11 @@ pub enum Error {
 
 fn list(places: &[Place]) -> String {
     const SHOWN: usize = 6;
-    let mut text: String = places
-        .iter()
-        .take(SHOWN)
-        .map(|place| format!("\n  {place}"))
-        .collect();
+    let mut lines: Vec<String> = places.iter().take(SHOWN).map(Place::to_string).collect();
     if places.len() > SHOWN {
-        text.push_str(&format!("\n  and {} more", places.len() - SHOWN));
+        lines.push(format!("and {} more", places.len() - SHOWN));
     }
-    text
+    format!("\n  {}", lines.join("\n  "))
 }
 
 impl Error {
@@ -154,6 +150,9 @@ impl Error {
         doing: impl Into<String>,
     ) -> impl FnOnce(rdkafka::error::KafkaError) -> Self {
         let doing = doing.into();
-        move |source| Self::Kafka { doing, source }
+        move |source| Self::Kafka {
+            doing,
+            source: Box::new(source),
+        }
     }
 }

@@ -220,11 +220,10 @@ fn send(producer: &Sender, order: &Order, number: u64) -> Result<bool> {
         .payload(value.as_slice());
     match producer.send(record) {
         Ok(()) => Ok(true),
-        Err((KafkaError::MessageProduction(code), _))
-            if matches!(code, RDKafkaErrorCode::QueueFull | RDKafkaErrorCode::Fatal) =>
-        {
-            Ok(false)
-        }
+        Err((
+            KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull | RDKafkaErrorCode::Fatal),
+            _,
+        )) => Ok(false),
         Err((source, _)) => Err(Error::kafka(format!("cannot send to {topic}"))(source)),
     }
 }
@@ -236,7 +235,11 @@ fn record(stream: Stream, seed: u64, number: u64) -> (Expected, String, Vec<u8>)
         return (Expected::Bad, id.clone(), id.into_bytes());
     }
     let id = format!("{seed}-{number}");
-    let late = if number % LATE_EVERY == 0 { DAY } else { 0 };
+    let late = if number.is_multiple_of(LATE_EVERY) {
+        DAY
+    } else {
+        0
+    };
     let event = Event {
         event_id: &id,
         ts: (now() - late) as i64,

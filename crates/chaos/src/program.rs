@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::error::{Error, Result};
 
 /// How long a program may take to stop when asked to. systemd would give it longer.
-const STOP: Duration = Duration::from_secs(60);
+const STOP: Duration = Duration::from_mins(1);
 const GLANCE: Duration = Duration::from_millis(20);
 /// A static member of a group that comes back after it was taken for dead may be fenced by its own second life: the
 /// client's word for it is final, so the program ends, and its supervisor starts it again.

@@ -60,8 +60,8 @@ fn play(settings: &Settings, stage: &mut Stage) -> Result<Report> {
     }
     stage.reach(&ends, "after the last event", || Ok(()))?;
     let seconds = begun.elapsed().as_secs_f64();
-    let programs = stage.ingestors.iter_mut().chain(&mut stage.maintenance);
-    programs.map(Program::stop).collect::<Result<()>>()?;
+    let mut programs = stage.ingestors.iter_mut().chain(&mut stage.maintenance);
+    programs.try_for_each(Program::stop)?;
 
     say("comparing the ledger with the tables");
     let webhdfs = format!("{}/goldrecord", stage.hdfs.web_url());

@@ -175,7 +175,7 @@ impl Stage {
         let registry = Client::new(&self.registry.url());
         let registry = registry.map_err(|source| Error::Registry {
             topic: "every topic".into(),
-            source,
+            source: Box::new(source),
         })?;
         let mut streams = Vec::new();
         for (topic, format) in STREAMS {
@@ -189,7 +189,7 @@ impl Stage {
                 .block_on(registry.register(&subject, kind, &text));
             let schema_id = registered.map_err(|source| Error::Registry {
                 topic: topic.to_string(),
-                source,
+                source: Box::new(source),
             })?;
             streams.push(Stream {
                 topic,
@@ -223,8 +223,8 @@ impl Stage {
 
     /// An error where a program ended that nobody had told to.
     pub fn check(&mut self) -> Result<()> {
-        let programs = self.ingestors.iter_mut().chain(&mut self.maintenance);
-        programs.map(Program::check).collect()
+        let mut programs = self.ingestors.iter_mut().chain(&mut self.maintenance);
+        programs.try_for_each(Program::check)
     }
 
     /// Waits until the tables have everything before `wanted`. Says how long that took.

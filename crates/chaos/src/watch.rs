@@ -78,7 +78,7 @@ impl Watch {
     pub fn new(runtime: Handle, url: &str, topics: &[&str]) -> Result<Self> {
         let lake = Lake::open(url).map_err(|source| Error::Lake {
             url: url.to_owned(),
-            source,
+            source: Box::new(source),
         })?;
         let tables = topics
             .iter()

@@ -197,17 +197,39 @@ impl Error {
 
 /// Whether an error of the store says "not now" rather than "never".
 fn store_is_unavailable(error: &object_store::Error) -> bool {
+    hdfs_cause(error).is_some_and(hdfs_is_unavailable)
+}
+
+/// Whether a connection of HDFS broke, or none could be made: nothing that a server has answered.
+pub(crate) fn is_broken_connection(error: &object_store::Error) -> bool {
+    match hdfs_cause(error) {
+        Some(HdfsError::IOError(io)) => !is_own_fault(io),
+        Some(HdfsError::DataTransferError(_) | HdfsError::ChecksumError) => true,
+        _ => false,
+    }
+}
+
+/// What HDFS's client said.
+fn hdfs_cause(error: &object_store::Error) -> Option<&HdfsError> {
     let object_store::Error::Generic { source, .. } = error else {
-        return false;
+        return None;
     };
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(source.as_ref());
     while let Some(error) = cause {
         if let Some(hdfs) = error.downcast_ref::<HdfsError>() {
-            return hdfs_is_unavailable(hdfs);
+            return Some(hdfs);
         }
         cause = error.source();
     }
-    false
+    None
+}
+
+/// An I/O error that trying again does not mend.
+fn is_own_fault(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::PermissionDenied | ErrorKind::InvalidInput
+    )
 }
 
 /// HDFS speaks of connections by I/O errors and of its own state by names of Java exceptions.
@@ -219,10 +241,7 @@ fn hdfs_is_unavailable(error: &HdfsError) -> bool {
         "ParentNotDirectoryException",
     ];
     match error {
-        HdfsError::IOError(io) => !matches!(
-            io.kind(),
-            ErrorKind::PermissionDenied | ErrorKind::InvalidInput
-        ),
+        HdfsError::IOError(io) => !is_own_fault(io),
         HdfsError::RPCError(class, _) | HdfsError::FatalRPCError(class, _) => {
             !PERMANENT.iter().any(|name| class.contains(name))
         }

@@ -31,6 +31,7 @@ mod log;
 mod namenodes;
 mod proposal;
 mod read;
+mod reread;
 mod snapshot;
 mod store;
 mod table;

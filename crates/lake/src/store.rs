@@ -16,6 +16,7 @@ use url::Url;
 
 use crate::error::{Error, Result};
 use crate::namenodes::Address;
+use crate::reread::{self, Rereading};
 
 /// A lake's file system. Paths are relative to the lake's root.
 #[derive(Debug)]
@@ -99,7 +100,7 @@ impl Store {
         } else {
             format!("/{prefix}")
         };
-        let objects = HdfsObjectStore::new(client.clone());
+        let objects = Rereading(HdfsObjectStore::new(client.clone()));
         Ok(Self {
             url: format!("hdfs://{}{root}", address.authority()),
             objects: Arc::new(PrefixStore::new(objects, prefix)),
@@ -115,7 +116,7 @@ impl Store {
                 blocking(move || fs::read(file).map(Bytes::from)).await
             }
             Backend::Hdfs { client, root } => {
-                Box::pin(hdfs_read(client, &format!("{root}/{path}"))).await
+                reread::whole(client, &format!("{root}/{path}")).await
             }
         };
         match read {
@@ -281,12 +282,6 @@ fn failed(action: &'static str, path: &str, source: object_store::Error) -> Erro
     }
 }
 
-async fn hdfs_read(client: &Client, path: &str) -> Result<Bytes, object_store::Error> {
-    let file = client.read(path).await.map_err(from_hdfs)?;
-    let length = file.file_length();
-    file.read_range(0, length).await.map_err(from_hdfs)
-}
-
 async fn hdfs_write(client: &Client, path: &str, bytes: Bytes) -> Result<(), object_store::Error> {
     let mut file = client
         .create(path, WriteOptions::default())
@@ -297,7 +292,7 @@ async fn hdfs_write(client: &Client, path: &str, bytes: Bytes) -> Result<(), obj
 }
 
 /// The client tells some of the `NameNode`'s answers by variants of its own and leaves others as names of Java classes.
-fn from_hdfs(error: HdfsError) -> object_store::Error {
+pub(crate) fn from_hdfs(error: HdfsError) -> object_store::Error {
     let error = match error {
         // A Java message ends with the server's stack, which is of use to nobody here.
         HdfsError::RPCError(class, message) => HdfsError::RPCError(class, first_line(&message)),

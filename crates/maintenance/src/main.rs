@@ -68,7 +68,10 @@ async fn run(arguments: &Arguments, once: bool) -> Result<ExitCode> {
     }
     let report = upkeep.round().await?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&report).context("the report is JSON")?);
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&report).context("the report is JSON")?
+        );
     } else {
         println!("{report}");
     }

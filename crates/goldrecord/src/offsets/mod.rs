@@ -148,7 +148,10 @@ fn rewound(wanted: &Rewind, done: &Rewound) -> String {
         return format!("{name} is at {} already", done.to);
     }
     let mut text = match done.version {
-        Some(version) => format!("{name} went back from {} to {} in version {version}", done.from, done.to),
+        Some(version) => format!(
+            "{name} went back from {} to {} in version {version}",
+            done.from, done.to
+        ),
         None => format!("{name} would go back from {} to {}", done.from, done.to),
     };
     let _ = write!(
@@ -159,7 +162,11 @@ fn rewound(wanted: &Rewind, done: &Rewound) -> String {
         number(done.gaps)
     );
     if done.expired > 0 {
-        let _ = write!(text, ", {} that retention had removed", number(done.expired));
+        let _ = write!(
+            text,
+            ", {} that retention had removed",
+            number(done.expired)
+        );
     }
     let _ = write!(
         text,
@@ -173,7 +180,11 @@ fn rewound(wanted: &Rewind, done: &Rewound) -> String {
         let _ = write!(text, " as {files} files ({bytes})");
     }
     if done.lost > 0 {
-        let _ = write!(text, "\n  {} records are deleted in Kafka and cannot be read again", number(done.lost));
+        let _ = write!(
+            text,
+            "\n  {} records are deleted in Kafka and cannot be read again",
+            number(done.lost)
+        );
     }
     if done.unaccounted != 0 {
         let _ = write!(
@@ -203,7 +214,10 @@ mod tests {
     #[test]
     fn a_partition_is_a_topic_and_a_number() {
         let partition: Partition = "listen_events/3".parse().expect("a partition");
-        assert_eq!((partition.topic.as_str(), partition.number), ("listen_events", 3));
+        assert_eq!(
+            (partition.topic.as_str(), partition.number),
+            ("listen_events", 3)
+        );
         for text in ["listen_events", "listen_events/", "/3", "a/-1", "a/b"] {
             assert!(text.parse::<Partition>().is_err(), "{text}");
         }

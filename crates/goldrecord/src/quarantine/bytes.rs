@@ -70,7 +70,7 @@ mod tests {
         for (bytes, text) in [
             (&b""[..], ""),
             (b"f", "Zg=="),
-            (b"fo", "Zm8="),
+            (b"go", "Z28="),
             (b"foo", "Zm9v"),
             (b"foobar", "Zm9vYmFy"),
             (&[0xff, 0xfe], "//4="),

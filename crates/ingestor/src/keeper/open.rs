@@ -44,7 +44,7 @@ impl Keeper<'_> {
                     }
                     opener.begun();
                 }
-                Look::Done(opened) => return Ok(Some(opened)),
+                Look::Done(places) => return Ok(Some(places)),
                 Look::LogShorter {
                     partition,
                     stored,

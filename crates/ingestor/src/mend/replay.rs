@@ -79,10 +79,10 @@ pub async fn replay(
 ) -> Result<Replayed> {
     let mut quarantine = Quarantine::open(lake, topic).await?;
     for _ in 0..ATTEMPTS {
-        let (decoder, files) =
+        let (decoder, wanted) =
             survey(&quarantine, topic, settings, filter, fixes, registry).await?;
         let mut attempt = Attempt::new(&quarantine, filter, &decoder, dry_run)?;
-        if let Err(error) = attempt.decode(&files).await {
+        if let Err(error) = attempt.decode(&wanted).await {
             attempt.give_up().await;
             return Err(error);
         }
@@ -139,7 +139,7 @@ async fn survey(
 ) -> Result<(Decoder, Vec<AddFile>)> {
     let fields = bronze::event_fields(&quarantine.snapshot.schema);
     let mut decoder = Decoder::new(topic, settings, fixes, registry, fields, now()).await?;
-    let (mut files, mut ids) = (Vec::new(), BTreeSet::new());
+    let (mut taken, mut ids) = (Vec::new(), BTreeSet::new());
     for file in quarantine.files() {
         let mut wanted = false;
         quarantine
@@ -152,11 +152,11 @@ async fn survey(
             })
             .await?;
         if wanted {
-            files.push(file.clone());
+            taken.push(file.clone());
         }
     }
     decoder.learn(topic, settings, registry, &ids).await?;
-    Ok((decoder, files))
+    Ok((decoder, taken))
 }
 
 /// One try: what was decoded of one version of the table.

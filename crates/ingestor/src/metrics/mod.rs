@@ -342,7 +342,8 @@ impl Metrics {
     /// A partition is ours, or is asked for anew: the table has it up to `stored`.
     pub(crate) fn opened(&self, topic: &str, partition: i32, stored: i64) {
         // Series begin at 0, or an alert on what they rise by would not see the first.
-        self.committed_records.add([topic, Kind::Good.name(), ""], 0);
+        self.committed_records
+            .add([topic, Kind::Good.name(), ""], 0);
         for code in Code::ALL {
             let labels = [topic, Kind::Bad.name(), code.name()];
             self.committed_records.add(labels, 0);
@@ -351,7 +352,12 @@ impl Metrics {
             let labels = [topic, Kind::Gap.name(), cause.name()];
             self.committed_records.add(labels, 0);
         }
-        for counter in [&self.commits, &self.foreign_commits, &self.abandoned_flushes, &self.future_records] {
+        for counter in [
+            &self.commits,
+            &self.foreign_commits,
+            &self.abandoned_flushes,
+            &self.future_records,
+        ] {
             counter.add([topic], 0);
         }
         let mut partitions = lock(&self.partitions);

@@ -242,7 +242,7 @@ mod tests {
         // Another ingestor began it elsewhere.
         opener.table(&[("c/t/0/0".to_owned(), 7), ("c/t/1/2".to_owned(), 4)].into());
         opener.bounds(&bounds);
-        let opened = |partition, epoch, stored| Opened {
+        let place = |partition, epoch, stored| Opened {
             partition,
             epoch,
             stored,
@@ -253,7 +253,7 @@ mod tests {
         };
         assert_eq!(
             opener.next(),
-            Look::Done(vec![opened(0, 0, 7), opened(1, 2, 4)])
+            Look::Done(vec![place(0, 0, 7), place(1, 2, 4)])
         );
     }
 }

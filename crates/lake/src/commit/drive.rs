@@ -174,19 +174,21 @@ impl Committer<'_> {
 
     /// What is to be known of the version after the one before it.
     async fn read(self, version: i64, head: &Snapshot) -> Result<Event> {
-        Ok(match open::next(self.store, self.table, version - 1).await? {
-            Next::Commit(actions) => Event::Found(actions),
-            Next::Nothing => Event::Missing,
-            Next::Cut => {
-                let newest = open::after_cut(self.store, self.table, head).await?;
-                if newest.version < version {
-                    // Another program removed the commit of a checkpoint that nothing follows.
-                    Event::Missing
-                } else {
-                    Event::Cut(Box::new(newest))
+        Ok(
+            match open::next(self.store, self.table, version - 1).await? {
+                Next::Commit(actions) => Event::Found(actions),
+                Next::Nothing => Event::Missing,
+                Next::Cut => {
+                    let newest = open::after_cut(self.store, self.table, head).await?;
+                    if newest.version < version {
+                        // Another program removed the commit of a checkpoint that nothing follows.
+                        Event::Missing
+                    } else {
+                        Event::Cut(Box::new(newest))
+                    }
                 }
-            }
-        })
+            },
+        )
     }
 
     /// Writes a checkpoint after every hundredth version. The commit stands whatever becomes of it.

@@ -19,10 +19,8 @@ macro_rules! on_every_lake {
             })*
         }
         mod on_hdfs {
-            $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
-                if let Some(test) = crate::lakes::hdfs() {
-                    super::$name(test.lake).await;
-                }
+            $(#[test] fn $name() {
+                crate::lakes::on_hdfs(super::$name);
             })*
         }
     };

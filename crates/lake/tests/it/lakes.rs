@@ -1,7 +1,7 @@
 //! Lakes to test on, and tables to test with.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, AsArray as _, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
@@ -9,11 +9,12 @@ use futures::StreamExt as _;
 use goldrecord_lake::{
     AddFile, Lake, Outcome, Proposal, Snapshot, Table, TableSpec, TxnStep, WriteOptions,
 };
+use tokio::runtime::Runtime;
 
 /// A lake that is deleted when the test ends.
 pub struct TestLake {
     pub lake: Lake,
-    _folder: Option<tempfile::TempDir>,
+    _folder: tempfile::TempDir,
 }
 
 /// A lake in a temporary folder.
@@ -21,18 +22,20 @@ pub fn local() -> TestLake {
     let folder = tempfile::tempdir().expect("a temporary folder");
     TestLake {
         lake: Lake::open(folder.path().to_str().expect("a path of UTF-8")).expect("opens"),
-        _folder: Some(folder),
+        _folder: folder,
     }
 }
 
-/// A folder of its own on a real HDFS, where one can be had.
-pub fn hdfs() -> Option<TestLake> {
-    let server = goldrecord_testkit::require(goldrecord_testkit::Hdfs::shared())?;
+/// Runs a check in a folder of its own on a real HDFS, where one can be had. All checks run on one runtime: the client
+/// keeps connections for the whole process, and one that a test's own runtime opened would break in the hands of another
+/// test when the first one ends.
+pub fn on_hdfs<F: Future<Output = ()>>(check: impl FnOnce(Lake) -> F) {
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+    let Some(server) = goldrecord_testkit::require(goldrecord_testkit::Hdfs::shared()) else {
+        return;
+    };
     let url = format!("{}/lake-{}", server.url(), uuid::Uuid::new_v4());
-    Some(TestLake {
-        lake: Lake::open(&url).expect("opens"),
-        _folder: None,
-    })
+    RUNTIME.block_on(async { check(Lake::open(&url).expect("opens")).await });
 }
 
 /// Numbers by day: the table of most tests.

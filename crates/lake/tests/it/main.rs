@@ -4,4 +4,5 @@ mod builds;
 mod commits;
 mod lakes;
 mod python;
+mod reread;
 mod rows;

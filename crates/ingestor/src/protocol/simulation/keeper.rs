@@ -127,7 +127,7 @@ impl Keeper {
                 }
                 Ok(())
             }
-            Some(Task::Open(opener)) => self.open(who, opener, told, world, wires),
+            Some(Task::Open(opener)) => self.open(who, opener, told.is_some(), world, wires),
             Some(Task::Evolve(wanted)) => {
                 self.evolve(wanted, told, world, wires);
                 Ok(())
@@ -204,11 +204,11 @@ impl Keeper {
         &mut self,
         who: usize,
         mut opener: Opener,
-        told: Option<Told>,
+        told: bool,
         world: &mut World,
         wires: &mut Wires,
     ) -> Result<(), Failed> {
-        if told.is_some() {
+        if told {
             opener.begun();
         }
         match opener.next() {
@@ -228,8 +228,8 @@ impl Keeper {
                 }
             }
             Look::Begin(beginnings) => self.start(&beginnings, world),
-            Look::Done(opened) => {
-                wires.replies.push_back(Reply::Opened(opened));
+            Look::Done(places) => {
+                wires.replies.push_back(Reply::Opened(places));
                 return Ok(());
             }
             Look::LogShorter {

@@ -208,7 +208,7 @@ impl Simulation {
         let index = world.dice.below(self.processes.len() * 8 + 2);
         match self.processes.get_mut(index / 8) {
             Some(process) => process.step(world),
-            None if index % 8 == 0 => self.maintenance.step(world),
+            None if index.is_multiple_of(8) => self.maintenance.step(world),
             None => self.operator.step(world),
         }
         world.judge.look(&world.disk, &world.broker);
