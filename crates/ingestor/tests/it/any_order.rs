@@ -36,6 +36,7 @@ fn any_order_of_reading_rewinding_replaying_and_compacting_keeps_each_record_onc
     };
     let mut mended = 0;
     std::thread::scope(|scope| {
+        let _stop = Stop(shutdown.clone());
         let run = scope.spawn({
             let (lake, registry, handle) = (lake.clone(), registry.clone(), handle.clone());
             let shutdown = shutdown.clone();
@@ -93,6 +94,15 @@ fn any_order_of_reading_rewinding_replaying_and_compacting_keeps_each_record_onc
         );
     }
     assert!(mended > 0, "seed {seed}: something was mended");
+}
+
+/// Ends the ingestor when the test does, however that ends.
+struct Stop(Shutdown);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.request();
+    }
 }
 
 fn has_begun(world: &World) -> bool {

@@ -101,7 +101,16 @@ async fn numbers_are_compared_and_set(lake: Lake) {
     committed(&table, &mut snapshot, &moved(None, 100)).await;
     let stale = snapshot.clone();
     committed(&table, &mut snapshot, &moved(Some(100), 250)).await;
-    committed(&table, &mut snapshot, &moved(Some(250), 120)).await;
+    let refused = table.commit(&mut snapshot, &moved(Some(250), 120)).await;
+    assert!(
+        matches!(refused, Err(Error::BadProposal { .. })),
+        "{refused:?}"
+    );
+    let rewind = Proposal {
+        rewinds: true,
+        ..moved(Some(250), 120)
+    };
+    committed(&table, &mut snapshot, &rewind).await;
     assert_eq!(snapshot.txn("topic/0"), Some(120));
 
     for mut from in [stale, snapshot] {
