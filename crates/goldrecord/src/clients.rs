@@ -1,5 +1,7 @@
 //! Clients of the servers that the configuration names.
 
+use std::fmt::Display;
+
 use goldrecord_registry::{Access as RegistryAccess, Client};
 use goldrecord_service::config::{Kafka, Registry};
 use goldrecord_service::kafka::Access;
@@ -32,10 +34,10 @@ impl Brokers {
     }
 
     /// They failed us.
-    pub fn failed(&self, why: impl ToString) -> Error {
+    pub fn failed(&self, why: &dyn Display) -> Error {
         Error::Kafka {
             servers: self.servers.clone(),
-            why: why.to_string(),
+            why: format!("{why}"),
         }
     }
 }

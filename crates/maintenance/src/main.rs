@@ -16,6 +16,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Keeps the lake in shape: compacts small files, writes checkpoints, removes what is old and whole days that are over.
 #[derive(Parser)]
 #[command(name = "goldrecord-lake-maintenance", version)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 struct Arguments {
     /// The configuration [default: /etc/goldrecord/goldrecord.toml, if it is there].
     #[arg(long, value_name = "FILE")]

@@ -60,7 +60,7 @@ pub async fn run(
         None if options.fresh => interruptible(shutdown, start_over(servers, lake)).await?,
         None => interruptible(shutdown, must_be_empty(servers, lake)).await?,
     }
-    interruptible(shutdown, plan(manifest, servers, lake)).await?;
+    interruptible(shutdown, Box::pin(plan(manifest, servers, lake))).await?;
     let state = State {
         settings: settings.clone(),
         stage: Stage::Ingesting,

@@ -56,13 +56,11 @@ impl Progress {
     /// Does `work`, and says what it waits for if it has not ended in a moment.
     pub async fn patiently<T>(&self, waits: &str, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
-        match tokio::time::timeout(MOMENT, &mut work).await {
-            Ok(done) => done,
-            Err(_) => {
-                self.say(&format!("  … {waits}"));
-                work.await
-            }
+        if let Ok(done) = tokio::time::timeout(MOMENT, &mut work).await {
+            return done;
         }
+        self.say(&format!("  … {waits}"));
+        work.await
     }
 
     /// Begin a stage of `total` things (0: not known).

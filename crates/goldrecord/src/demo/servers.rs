@@ -117,7 +117,7 @@ fn admin(brokers: &Brokers) -> Result<AdminClient<DefaultClientContext>> {
     brokers
         .client()
         .create()
-        .map_err(|error| brokers.failed(error))
+        .map_err(|error| brokers.failed(&error))
 }
 
 fn patiently() -> AdminOptions {
@@ -134,7 +134,7 @@ fn every_topic(
     done: &str,
 ) -> Result<()> {
     let results = results.map_err(|error| {
-        brokers.failed(format!(
+        brokers.failed(&format!(
             "{error}; is the broker running and [kafka] bootstrap_servers right?"
         ))
     })?;
@@ -142,7 +142,7 @@ fn every_topic(
         if let Err((topic, code)) = result
             && code != already
         {
-            return Err(brokers.failed(format!("topic {topic} cannot be {done}: {code}")));
+            return Err(brokers.failed(&format!("topic {topic} cannot be {done}: {code}")));
         }
     }
     Ok(())
@@ -156,19 +156,19 @@ async fn wait_until_gone(brokers: &Brokers) -> Result<()> {
             .client()
             .set("allow.auto.create.topics", "false")
             .create()
-            .map_err(|error| brokers.failed(error))?;
+            .map_err(|error| brokers.failed(&error))?;
         let patience = Instant::now() + PATIENCE;
         loop {
             // Every question is a round trip to the broker, which paces the loop.
             let metadata = consumer
                 .fetch_metadata(None, PATIENCE)
-                .map_err(|error| brokers.failed(error))?;
+                .map_err(|error| brokers.failed(&error))?;
             let known = metadata.topics().iter().map(MetadataTopic::name);
             let mut left = known.filter(|name| Topic::from_name(name).is_some());
             match left.next() {
                 None => return Ok(()),
                 Some(topic) if Instant::now() > patience => {
-                    return Err(brokers.failed(format!(
+                    return Err(brokers.failed(&format!(
                         "topic {topic} is still there {} s after it was removed",
                         PATIENCE.as_secs()
                     )));
@@ -190,7 +190,7 @@ pub async fn records(brokers: &Brokers) -> Result<u64> {
         let consumer: BaseConsumer = brokers
             .client()
             .create()
-            .map_err(|error| brokers.failed(error))?;
+            .map_err(|error| brokers.failed(&error))?;
         let patience = Instant::now() + PATIENCE;
         loop {
             match Topic::ALL
@@ -200,7 +200,7 @@ pub async fn records(brokers: &Brokers) -> Result<u64> {
             {
                 Ok(records) => return Ok(records),
                 Err(error) if Instant::now() > patience || !is_settling(&error) => {
-                    return Err(brokers.failed(error));
+                    return Err(brokers.failed(&error));
                 }
                 // A turn of librdkafka's own loop, in which it learns the leaders.
                 Err(_) => drop(consumer.poll(Duration::from_millis(100))),

@@ -16,7 +16,7 @@ pub struct Which {
     /// Only of this topic; may be given several times
     #[arg(long, value_name = "TOPIC")]
     pub topic: Vec<String>,
-    /// Only bad for this reason, such as unknown_schema; may be given several times
+    /// Only bad for this reason, such as `unknown_schema`; may be given several times
     #[arg(long, value_name = "CODE", value_parser = reason)]
     reason: Vec<Code>,
     /// Only of this schema in the registry

@@ -83,7 +83,7 @@ async fn next_offsets(lake: &Lake, topic: &str) -> Result<BTreeMap<i32, i64>> {
 
 fn ask(brokers: &Brokers, offsets: &BTreeMap<String, BTreeMap<i32, i64>>) -> Result<Vec<TopicLag>> {
     let failed = |error: rdkafka::error::KafkaError| {
-        brokers.failed(format!(
+        brokers.failed(&format!(
             "{error}; is the broker running and [kafka] bootstrap_servers right?"
         ))
     };

@@ -81,7 +81,7 @@ impl Place {
             self.runtime.block_on(topics).unwrap()[0].is_ok()
         };
         // A topic that is being deleted still has its name.
-        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        let deadline = std::time::Instant::now() + Duration::from_mins(1);
         while !made() {
             assert!(std::time::Instant::now() < deadline, "the topic is made");
             std::thread::sleep(Duration::from_millis(100));

@@ -250,7 +250,7 @@ fn columns_may_come_in_the_middle_of_a_flush() {
     world.produce("t", 0, Some(&framed(second, &with_more)));
     world.acknowledged();
     let mut settings = world.settings(&[("t", TopicSettings::default())]);
-    settings.flush.interval = Duration::from_secs(3600);
+    settings.flush.interval = Duration::from_hours(1);
     let stop = StopAfter {
         left: AtomicI64::new(20_001),
         shutdown: Shutdown::new(),

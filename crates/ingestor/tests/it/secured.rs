@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 use crate::world::{JUNE, SMALL, framed, small};
 
 const EVENTS: i64 = 500;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The service in a process of its own, as systemd starts it: configuration, credentials, log.
 struct Service {
@@ -95,13 +95,13 @@ impl Service {
         let config = self.folder.path().join("goldrecord.toml");
         let text = format!(
             "[kafka]\nbootstrap_servers = {servers:?}\ngroup = {:?}\n{kafka}\n\
-             [registry]\nurl = {:?}\nuser = {:?}\nca_file = {:?}\n\
+             [registry]\nurl = {:?}\nuser = {:?}\nca_file = \"{}\"\n\
              [lake]\nurl = \"file://{}\"\n\
              [ingestor]\ntopics = [{:?}]\nflush_interval = \"200ms\"\n",
             self.topic,
             self.registry.url(),
             SecuredRegistry::USER,
-            self.registry.ca_file(),
+            self.registry.ca_file().display(),
             self.lake_folder().display(),
             self.topic,
         );
@@ -135,7 +135,10 @@ impl Service {
     /// The keys of a user of the SASL mechanism.
     fn user(&self, sasl: &str) -> String {
         let (ca_file, user) = (self.kafka.ca_file(), SecuredKafka::USER);
-        format!("tls = true\nca_file = {ca_file:?}\nsasl = {sasl:?}\nuser = {user:?}")
+        format!(
+            "tls = true\nca_file = \"{}\"\nsasl = {sasl:?}\nuser = {user:?}",
+            ca_file.display()
+        )
     }
 
     fn lake_folder(&self) -> PathBuf {

@@ -81,16 +81,13 @@ pub fn checkpoint_is_due(log: &[LogFile], newest: i64, now_ms: i64, patience_ms:
         LogFileKind::Checkpoint(version) => Some((version, file.modified_ms)),
         _ => None,
     });
-    match checkpoints.max() {
-        Some((version, written)) => {
-            newest - version > CHECKPOINT_INTERVAL
-                || (newest > version && now_ms - written >= patience_ms)
-        }
-        None => {
-            let begun = log.iter().find(|file| file.kind == LogFileKind::Commit(0));
-            newest > CHECKPOINT_INTERVAL
-                || begun.is_none_or(|begun| now_ms - begun.modified_ms >= patience_ms)
-        }
+    if let Some((version, written)) = checkpoints.max() {
+        newest - version > CHECKPOINT_INTERVAL
+            || (newest > version && now_ms - written >= patience_ms)
+    } else {
+        let begun = log.iter().find(|file| file.kind == LogFileKind::Commit(0));
+        newest > CHECKPOINT_INTERVAL
+            || begun.is_none_or(|begun| now_ms - begun.modified_ms >= patience_ms)
     }
 }
 
