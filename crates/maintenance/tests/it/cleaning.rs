@@ -167,11 +167,11 @@ async fn only_files_that_nobody_can_want_are_removed() {
     }
     // A writer that is about to rename its commit, and one that died long ago.
     let log = root.join("_delta_log");
-    let commit = format!(
+    let content = format!(
         r#"{{"add":{{"path":"{}","partitionValues":{{"day":null}},"size":1,"modificationTime":0,"dataChange":true}}}}"#,
         proposed[0].path
     );
-    fs::write(log.join(".tmp-young"), commit).expect("writes");
+    fs::write(log.join(".tmp-young"), content).expect("writes");
     fs::write(log.join(".tmp-old"), "").expect("writes");
     age(&log.join(".tmp-old"), 2 * HOUR);
     // Nothing of ours.

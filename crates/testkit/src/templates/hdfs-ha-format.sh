@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # The journal takes part in formatting; the second NameNode begins as a copy of the first.
 set -e
 @journal@ &
