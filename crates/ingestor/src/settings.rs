@@ -143,6 +143,17 @@ impl Settings {
         if self.topics.is_empty() {
             return refuse("ingestor.topics", "[]".into(), "name at least one topic");
         }
+        let is_name = |topic: &&String| {
+            let taken = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+            !topic.is_empty() && topic.chars().all(taken)
+        };
+        if let Some(other) = self.topics.keys().find(|topic| !is_name(topic)) {
+            return refuse(
+                "ingestor.topics",
+                format!("{other:?}"),
+                "no topic has such a name: letters, digits, `.`, `_` and `-` make one; patterns are not read yet",
+            );
+        }
         if self.memory < LEAST_MEMORY {
             return refuse(
                 "ingestor.memory",
@@ -191,7 +202,6 @@ mod tests {
                 format: Some(Format::Avro),
                 event_time: Some("kafka".into()),
                 gaps: Some(Gaps::Expected),
-                ..config::TopicOverride::default()
             },
         );
         let settings = Settings::from(&config);
@@ -204,5 +214,15 @@ mod tests {
         assert_eq!(settings.topics["b"].event_time, EventTime::Kafka);
         assert_eq!(settings.topics["b"].gaps, Gaps::Expected);
         settings.check().expect("the defaults work");
+    }
+
+    #[test]
+    fn what_no_topic_can_be_called_is_refused() {
+        let mut config = Config::default();
+        config.ingestor.topics = vec!["listens".into(), "^music\\..*".into()];
+        let refused = Settings::from(&config).check().expect_err("refused");
+        let said = refused.to_string();
+        assert!(said.contains("ingestor.topics = \"^music"), "{said}");
+        assert!(said.contains("patterns are not read yet"), "{said}");
     }
 }

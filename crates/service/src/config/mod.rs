@@ -16,7 +16,7 @@ use figment::providers::{Env, Format as _, Toml};
 
 pub use sections::{
     ClickHouse, Config, Format, Gaps, Ingestor, Kafka, Lake, Layers, Maintenance, Metrics,
-    OnOutOfRange, Registry, Sasl, Start, Subject, TopicOverride,
+    OnOutOfRange, Registry, Sasl, Start, TopicOverride,
 };
 pub use units::{Bytes, Span};
 

@@ -116,18 +116,6 @@ pub enum Format {
     JsonUnframed,
 }
 
-/// How the subject of a record's schema is named in the registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Subject {
-    /// `<topic>-value`.
-    Topic,
-    /// The record's full name.
-    Record,
-    /// `<topic>-<the record's full name>`.
-    TopicRecord,
-}
-
 /// Where a partition that the lake has never seen begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -162,12 +150,10 @@ pub enum Gaps {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ingestor {
-    /// The topics to read: names, or patterns, which begin with `^`. What matches later is read once it is there.
+    /// The topics to read. The latest schema of a topic is the registry's subject `<topic>-value`.
     pub topics: Vec<String>,
     /// How records are encoded where a topic does not say otherwise.
     pub format: Format,
-    /// How the subjects of schemas are named.
-    pub subject: Subject,
     /// Where a partition that the lake has never seen begins.
     pub start: Start,
     /// What to do when records were deleted before they were read.
@@ -190,11 +176,6 @@ pub struct Ingestor {
 pub struct TopicOverride {
     /// How its records are encoded.
     pub format: Option<Format>,
-    /// How the subjects of its schemas are named.
-    pub subject: Option<Subject>,
-    /// The full name of the record that is the topic's events: needed where the subject is not named after
-    /// the topic alone, to know the columns before the first record.
-    pub record: Option<String>,
     /// The field that holds the event's time, or `kafka` for the record's own timestamp.
     pub event_time: Option<String>,
     /// Whether gaps are worth an alarm.
@@ -299,7 +280,6 @@ impl Default for Ingestor {
             .map(String::from)
             .to_vec(),
             format: Format::Avro,
-            subject: Subject::Topic,
             start: Start::Earliest,
             on_out_of_range: OnOutOfRange::Fail,
             flush_interval: Span(Duration::from_secs(10)),
