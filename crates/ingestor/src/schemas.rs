@@ -136,23 +136,43 @@ pub(crate) fn ask(shared: &Shared<'_>, registry: &Client, topic: &str, id: u32) 
     }
 }
 
-/// The topic's latest schema; `Ok(None)`: none is registered. `Err`: the run ends first.
+/// The subject under which a topic's schemas are registered.
+fn subject(topic: &str) -> String {
+    format!("{topic}-value")
+}
+
+/// What unframed records lack where their topic has no schema.
+pub(crate) fn none_registered(topic: &str) -> String {
+    format!(
+        "no schema is registered as `{}`; unframed records need one",
+        subject(topic)
+    )
+}
+
+/// The topic's latest schema, asked for once. `None`: none is registered.
+pub(crate) async fn registered(
+    registry: &Client,
+    topic: &str,
+) -> Result<Option<Schema>, goldrecord_registry::Error> {
+    match registry.latest(&subject(topic)).await {
+        Ok(version) => Ok(Some(version.schema)),
+        Err(error) if error.is_unknown() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The topic's latest schema, as long as it takes; `Ok(None)`: none is registered. `Err`: the run ends first.
 pub(crate) fn latest(
     shared: &Shared<'_>,
     registry: &Client,
     topic: &str,
 ) -> Result<Option<Schema>, LatestError> {
-    let subject = format!("{topic}-value");
     let mut backoff = Backoff::new();
     loop {
-        match shared.runtime.block_on(registry.latest(&subject)) {
-            Ok(version) => {
+        match shared.runtime.block_on(registered(registry, topic)) {
+            Ok(latest) => {
                 shared.wait_ends(Server::Registry, topic);
-                return Ok(Some(version.schema));
-            }
-            Err(error) if error.is_unknown() => {
-                shared.wait_ends(Server::Registry, topic);
-                return Ok(None);
+                return Ok(latest);
             }
             Err(error) if error.is_unavailable() => {
                 shared.wait_begins(Server::Registry, topic, &error.to_string());

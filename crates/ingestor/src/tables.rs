@@ -7,23 +7,19 @@ use goldrecord_registry::{Client, Schema};
 use crate::bronze;
 use crate::decode::{Misfit, merge};
 use crate::error::{Error, Result};
-use crate::schemas::Schemas;
+use crate::rewrite::failed;
+use crate::schemas::{self, Schemas};
 use crate::settings::Settings;
 
 /// Make the table of every topic, with the columns of the topic's latest schema if one is registered.
 /// A table that is there stays as it is: the ingestor adds what it lacks once it reads.
 pub async fn make_tables(settings: &Settings, lake: &Lake, registry: &Client) -> Result<()> {
     for (topic, own) in &settings.topics {
-        let latest = match registry.latest(&format!("{topic}-value")).await {
-            Ok(version) => Some(version.schema),
-            Err(error) if error.is_unknown() => None,
-            Err(source) => {
-                return Err(Error::Registry {
-                    topic: topic.clone(),
-                    source: Box::new(source),
-                });
-            }
-        };
+        let latest = schemas::registered(registry, topic).await;
+        let latest = latest.map_err(|source| Error::Registry {
+            topic: topic.clone(),
+            source: Box::new(source),
+        })?;
         let schemas = Schemas::new(own.format);
         let spec = match &latest {
             None => bronze::spec(topic),
@@ -35,12 +31,8 @@ pub async fn make_tables(settings: &Settings, lake: &Lake, registry: &Client) ->
                 })?
             }
         };
-        let path = bronze::path(topic);
-        let made = lake.table(&path).create(&spec).await;
-        made.map_err(|source| Error::Lake {
-            table: path,
-            source: Box::new(source),
-        })?;
+        let table = lake.table(&bronze::path(topic));
+        table.create(&spec).await.map_err(failed(&table))?;
     }
     Ok(())
 }

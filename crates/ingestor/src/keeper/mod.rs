@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::memory::Charge;
 use crate::metrics::Server;
 use crate::protocol::{Choice, Flush, Gate, Generation, Opened, Step};
+use crate::rewrite::failed;
 use crate::shared::{Backoff, Shared};
 
 /// What the keeper is asked for. Jobs are done in order.
@@ -165,10 +166,7 @@ impl Keeper<'_> {
     }
 
     fn lake_error(&self, source: LakeError) -> Error {
-        Error::Lake {
-            table: self.table.path().to_owned(),
-            source: Box::new(source),
-        }
+        failed(&self.table)(source)
     }
 
     fn refused(&self, refusal: &Refusal) -> Error {

@@ -12,7 +12,7 @@ use crate::bronze::{Events, Origin};
 use crate::decode::{Code, Fault, Misfit, Plan, merge};
 use crate::error::{Error, Result};
 use crate::judge::{self, event_time, split};
-use crate::schemas::{Schemas, TimeColumn};
+use crate::schemas::{self, Schemas, TimeColumn};
 use crate::settings::{EventTime, TopicSettings};
 
 /// Decodes a topic's records outside of a run.
@@ -155,13 +155,12 @@ impl Decoder {
 
 /// The id of the schema by which a topic's unframed records are read.
 async fn unframed(topic: &str, registry: &Client) -> Result<u32> {
-    let subject = format!("{topic}-value");
-    match registry.latest(&subject).await {
-        Ok(version) => Ok(version.schema.id),
-        Err(error) if error.is_unknown() => Err(Error::Setting {
+    match schemas::registered(registry, topic).await {
+        Ok(Some(schema)) => Ok(schema.id),
+        Ok(None) => Err(Error::Setting {
             key: "ingestor.format".to_owned(),
             value: "json-unframed".to_owned(),
-            why: format!("no schema is registered as `{subject}`; unframed records need one"),
+            why: schemas::none_registered(topic),
         }),
         Err(source) => Err(Error::Registry {
             topic: topic.to_owned(),

@@ -121,10 +121,7 @@ impl Worker<'_> {
         while self.unframed.is_none() {
             self.open()?;
             if self.unframed.is_none() {
-                let why = format!(
-                    "no schema is registered as `{}-value`; unframed records need one",
-                    self.name
-                );
+                let why = schemas::none_registered(&self.name);
                 self.shared.wait_begins(Server::Schema, &self.name, &why);
                 if !backoff.pause(self.shared) {
                     return Err(Ended);

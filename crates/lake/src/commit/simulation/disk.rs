@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Dice, TABLE};
+use goldrecord_testkit::Dice;
+
+use super::TABLE;
 use crate::log::actions::Actions;
 use crate::snapshot::Snapshot;
 

@@ -24,27 +24,6 @@ const SEEDS: u64 = 10_000;
 /// How many turns a world has before its writers stop proposing.
 const TURNS: u32 = 300;
 
-/// `SplitMix64`: small, and the same everywhere.
-pub struct Dice(u64);
-
-impl Dice {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    pub fn chance(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
-    }
-}
-
 #[test]
 fn whatever_fails_every_proposal_is_committed_once_or_not_at_all() {
     let number = |name: &str| {

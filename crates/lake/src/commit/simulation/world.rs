@@ -5,9 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
+use goldrecord_testkit::Dice;
 
 use super::disk::Disk;
-use super::{Dice, TABLE, TURNS};
+use super::{TABLE, TURNS};
 use crate::commit::check;
 use crate::commit::machine::{Event, Machine, Step, Verdict};
 use crate::log::actions::Actions;
@@ -53,7 +54,7 @@ pub struct World {
 
 impl World {
     pub fn new(seed: u64) -> Self {
-        let mut dice = Dice(seed);
+        let mut dice = Dice::new(seed);
         let disk = Disk::new(first_commit());
         let snapshot = disk.replay(0);
         let partitions = 1 + dice.below(3);
