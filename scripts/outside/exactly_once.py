@@ -28,6 +28,7 @@ from urllib.parse import quote
 
 import pyarrow.parquet
 from deltalake import DeltaTable
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 SHOWN = 10
 BAD_RECORD = re.compile(rb"chaos-bad-\S+")
@@ -189,7 +190,11 @@ def rows_of(folder: Path, id_column: str) -> list[Row]:
         "_error_text",
         "_raw_value",
     ]
-    table = DeltaTable(str(folder)).to_pyarrow_table(columns=[*own, id_column])
+    # See read_tables.py: deltalake's own file system may abort the interpreter at exit.
+    files = SubTreeFileSystem(str(folder), LocalFileSystem())
+    table = DeltaTable(str(folder)).to_pyarrow_table(
+        columns=[*own, id_column], filesystem=files
+    )
     return [
         Row(row, id_column) for batch in table.to_batches() for row in batch.to_pylist()
     ]
