@@ -1,12 +1,14 @@
-"""Do dbt-core and goldrecord-layers list the same nodes of a project?
+"""Do dbt-core and goldrecord-layers list the same nodes of a project, with the same edges?
 
     python scripts/outside/dbt_parity.py goldrecord-layers [--project-dir warehouse] [--dbt dbt]
 
-Compares `dbt ls --output name` with `goldrecord-layers ls --output name` for each resource type. Needs dbt-core
-with dbt-duckdb. Exits with 0 when the lists are equal, 1 with the differences, 2 when a command fails.
+Compares what `dbt ls --output json` and `goldrecord-layers ls --output json` say of each node: its unique id and the
+nodes that it depends on. Needs dbt-core with dbt-duckdb. Exits with 0 when they say the same, 1 with the differences,
+2 when a command fails.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -15,8 +17,14 @@ import tempfile
 RESOURCE_TYPES = ["model", "seed", "source", "test"]
 
 
-def names(command: list[str], environment: dict[str, str] | None = None) -> list[str]:
-    """What a command lists, one name a line."""
+# Of each node: its unique id, and the nodes that it depends on.
+KEYS = ["--output", "json", "--output-keys", "unique_id", "depends_on"]
+
+
+def nodes(
+    command: list[str], environment: dict[str, str] | None = None
+) -> dict[str, list[str]]:
+    """What a command lists, one node a line: what each depends on, by its unique id."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, env=environment
@@ -28,38 +36,33 @@ def names(command: list[str], environment: dict[str, str] | None = None) -> list
         print(f"{' '.join(command)} left with {done.returncode}:", file=sys.stderr)
         print(done.stdout + done.stderr, file=sys.stderr)
         sys.exit(2)
-    return sorted(line for line in done.stdout.splitlines() if line.strip())
+    found = {}
+    for line in filter(str.strip, done.stdout.splitlines()):
+        node = json.loads(line)
+        if node["unique_id"] in found:
+            print(f"{command[0]} lists {node['unique_id']} twice", file=sys.stderr)
+            sys.exit(2)
+        found[node["unique_id"]] = sorted(node.get("depends_on", {}).get("nodes", []))
+    return found
 
 
-def dbt_names(dbt: str, project: str, resource_type: str, scratch: str) -> list[str]:
-    command = [
-        dbt,
-        "--quiet",
-        "ls",
-        "--output",
-        "name",
-        "--resource-type",
-        resource_type,
-    ]
-    command += [
-        "--project-dir",
-        project,
-        "--profiles-dir",
-        project,
-        "--target",
-        "duckdb",
-    ]
+def of_dbt(
+    dbt: str, project: str, resource_type: str, scratch: str
+) -> dict[str, list[str]]:
+    command = [dbt, "--quiet", "ls", *KEYS, "--resource-type", resource_type]
+    command += ["--project-dir", project, "--profiles-dir", project]
+    command += ["--target", "duckdb"]
     command += ["--target-path", scratch, "--log-path", scratch]
     environment = {
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "GOLDRECORD_DUCKDB": f"{scratch}/lake.duckdb",
     }
-    return names(command, os.environ | environment)
+    return nodes(command, os.environ | environment)
 
 
-def our_names(layers: str, project: str, resource_type: str) -> list[str]:
-    command = [layers, "ls", "--output", "name", "--resource-type", resource_type]
-    return names([*command, "--project-dir", project])
+def of_ours(layers: str, project: str, resource_type: str) -> dict[str, list[str]]:
+    command = [layers, "ls", *KEYS, "--resource-type", resource_type]
+    return nodes([*command, "--project-dir", project])
 
 
 def main() -> int:
@@ -74,12 +77,12 @@ def main() -> int:
     differ = False
     with tempfile.TemporaryDirectory() as scratch:
         for resource_type in RESOURCE_TYPES:
-            theirs = dbt_names(
-                arguments.dbt, arguments.project_dir, resource_type, scratch
-            )
-            ours = our_names(arguments.layers, arguments.project_dir, resource_type)
+            project = arguments.project_dir
+            theirs = of_dbt(arguments.dbt, project, resource_type, scratch)
+            ours = of_ours(arguments.layers, project, resource_type)
             if theirs == ours:
-                print(f"{resource_type}: the same {len(ours)} names")
+                edges = sum(map(len, ours.values()))
+                print(f"{resource_type}: the same {len(ours)} nodes, {edges} edges")
                 continue
             differ = True
             print(
@@ -89,8 +92,11 @@ def main() -> int:
                 print(f"  only dbt: {name}")
             for name in sorted(set(ours) - set(theirs)):
                 print(f"  only goldrecord-layers: {name}")
-            if len(theirs) != len(set(theirs)) or len(ours) != len(set(ours)):
-                print("  a name is listed more than once")
+            for name in sorted(set(ours) & set(theirs)):
+                if theirs[name] != ours[name]:
+                    print(
+                        f"  {name} depends on {theirs[name]} for dbt, {ours[name]} for goldrecord-layers"
+                    )
     return 1 if differ else 0
 
 
