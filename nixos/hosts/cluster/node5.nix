@@ -1,0 +1,8 @@
+{
+  imports = [ ./common.nix ];
+  networking.hostName = "node5";
+  services.goldrecord.hdfs.datanode.disks = [
+    "/disks/1"
+    "/disks/2"
+  ];
+}

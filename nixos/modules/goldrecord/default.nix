@@ -1,0 +1,8 @@
+# Our own services, from the units that every distribution installs: here are only options and what differs.
+{
+  imports = [
+    ../topology.nix
+    ./settings.nix
+    ./services.nix
+  ];
+}

@@ -1,0 +1,240 @@
+# The units of ../../../units as drop-ins: which run here, with which credentials, and where their metrics are.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.services.goldrecord;
+  inherit (lib) mkOption types;
+  packages = import ../../packages { inherit pkgs; };
+  units = packages.goldrecord-units.override { goldrecord = cfg.package; };
+
+  enable =
+    role: what:
+    mkOption {
+      type = types.bool;
+      default = lib.elem role cfg.here.roles;
+      defaultText = lib.literalMD "whether this machine has the role `${role}`";
+      description = "Whether ${what}.";
+    };
+
+  kafka = [
+    "kafka-password"
+    "kafka-certificate"
+    "kafka-key"
+  ];
+  # What a unit may be handed. Only what `credentials` names is.
+  wanted = {
+    bootstrap = kafka ++ [
+      "registry-password"
+      "clickhouse-password"
+    ];
+    eventsim = kafka ++ [ "registry-password" ];
+    ingestor = kafka ++ [ "registry-password" ];
+    loader = [ "clickhouse-password" ];
+    layers = [ ];
+    lake-maintenance = [ ];
+  };
+  credentialsFor =
+    service:
+    map (name: "${name}:${toString cfg.credentials.${name}}") (
+      lib.filter (name: cfg.credentials ? ${name}) wanted.${service}
+    );
+
+  dropIn =
+    service: more:
+    lib.mkMerge [
+      {
+        overrideStrategy = "asDropin";
+        serviceConfig.LoadCredential = credentialsFor service;
+      }
+      more
+    ];
+  # A daemon that starts with the target, and again when its configuration changes.
+  daemon =
+    service: more:
+    dropIn service (
+      {
+        wantedBy = [ "goldrecord.target" ];
+        restartTriggers = [ cfg.configFile ];
+      }
+      // more
+    );
+  # What a timer or another unit starts; a switch of the system leaves a run alone.
+  job =
+    service: more:
+    dropIn service (
+      {
+        restartIfChanged = false;
+        stopIfChanged = false;
+      }
+      // more
+    );
+
+  instances = lib.range 1 cfg.here.ingestors;
+  metricsPort = instance: 9420 + instance;
+
+  hosts =
+    role: port: lib.concatMapStringsSep "," (name: "${name}:${toString port}") cfg.having.${role};
+  first = role: lib.head cfg.having.${role};
+  some = role: cfg.having.${role} != [ ];
+  any =
+    cfg.bootstrap.enable
+    || cfg.eventsim.enable
+    || cfg.ingestor.enable
+    || cfg.layers.enable
+    || cfg.loader.enable
+    || cfg.maintenance.enable;
+in
+{
+  options.services.goldrecord = {
+    package = mkOption {
+      type = types.package;
+      default = packages.goldrecord;
+      defaultText = lib.literalMD "the flake's own";
+      description = "The programs.";
+    };
+    bootstrap.enable = enable "layers" "topics, schemas, tables and databases that are missing are made here, before anything needs them";
+    ingestor.enable = enable "ingestor" "events are brought from Kafka to bronze here";
+    layers.enable = enable "layers" "silver and gold are built here. One machine of the installation does";
+    loader.enable = enable "layers" "each good build of gold is loaded into ClickHouse from here";
+    maintenance.enable = enable "layers" "the lake is compacted and cleaned from here";
+    eventsim = {
+      enable = enable "eventsim" "simulated listeners send events, for trying out and for load";
+      options = mkOption {
+        type = types.str;
+        default = "--users 1000";
+        example = "--users 20000 --seed 7";
+        description = "Options of `goldrecord-eventsim simulate`.";
+      };
+    };
+  };
+
+  config = lib.mkIf any {
+    assertions = [
+      {
+        assertion = cfg.settings.kafka.sasl != "kerberos";
+        message = ''services.goldrecord.settings.kafka.sasl: Kerberos is not supported yet; use "scram-sha-512" with tls = true.'';
+      }
+      {
+        assertion =
+          !(lib.elem cfg.settings.kafka.sasl [
+            "plain"
+            "scram-sha-256"
+            "scram-sha-512"
+          ])
+          || (cfg.settings.kafka.user != null && cfg.credentials ? kafka-password);
+        message = "services.goldrecord.settings.kafka.sasl = \"${toString cfg.settings.kafka.sasl}\" wants settings.kafka.user and credentials.kafka-password, a file with the user's password.";
+      }
+      {
+        assertion = cfg.settings.registry.user == null || cfg.credentials ? registry-password;
+        message = "services.goldrecord.settings.registry.user wants credentials.registry-password, a file with the user's password.";
+      }
+      {
+        assertion =
+          !(cfg.loader.enable || cfg.bootstrap.enable)
+          || cfg.settings.clickhouse.url == null
+          || cfg.credentials ? clickhouse-password;
+        message = "services.goldrecord: ClickHouse is loaded as ${toString cfg.settings.clickhouse.user}, whose password is missing; write services.goldrecord.credentials.clickhouse-password = \"/run/secrets/clickhouse-password\", a file outside of the Nix store.";
+      }
+      {
+        assertion = !cfg.loader.enable || cfg.settings.clickhouse.url != null;
+        message = "services.goldrecord.loader: no machine has the role clickhouse and settings.clickhouse.url is not set; set one, or loader.enable = false.";
+      }
+      {
+        assertion = cfg.settings.lake.url != null;
+        message = "services.goldrecord: no machine has the role namenode and settings.lake.url is not set; write where the lake is, such as settings.lake.url = \"hdfs://node1:8020/lake\".";
+      }
+      {
+        assertion = cfg.settings.kafka.bootstrap_servers != null;
+        message = "services.goldrecord: no machine has the role kafka and settings.kafka.bootstrap_servers is not set; write the brokers, such as \"node1:9092,node2:9092\".";
+      }
+      {
+        assertion = !cfg.layers.enable || lib.length cfg.having.layers <= 1;
+        message = "services.goldrecord.nodes: ${lib.concatStringsSep " and " cfg.having.layers} have the role layers; builds would refuse each other. Leave it to one of them.";
+      }
+    ];
+
+    services.goldrecord = {
+      settings = {
+        kafka.bootstrap_servers = lib.mkIf (some "kafka") (
+          lib.mkDefault (hosts "kafka" (cfg.kafka.port or 9092))
+        );
+        registry.url = lib.mkIf (some "registry") (
+          lib.mkDefault "http://${first "registry"}:${toString (cfg.registry.port or 8081)}/apis/ccompat/v7"
+        );
+        lake.url = lib.mkIf (some "namenode") (
+          lib.mkDefault "hdfs://${hosts "namenode" (cfg.hdfs.port or 8020)}/lake"
+        );
+        layers.project = lib.mkDefault "${cfg.package}/share/goldrecord/warehouse";
+        clickhouse = lib.mkIf (some "clickhouse") {
+          url = lib.mkDefault "http://${first "clickhouse"}:${toString (cfg.clickhouse.port or 8123)}";
+          user = lib.mkDefault "loader";
+        };
+        bootstrap.replication = lib.mkIf (some "kafka") (
+          lib.mkDefault (lib.min 3 (lib.length cfg.having.kafka))
+        );
+      };
+      ports = lib.mkIf cfg.ingestor.enable (
+        lib.listToAttrs (
+          map (
+            i:
+            lib.nameValuePair "goldrecord-ingestor@${toString i}" {
+              port = metricsPort i;
+              from = "nodes";
+            }
+          ) instances
+        )
+      );
+    };
+
+    users.users.goldrecord = {
+      isSystemUser = true;
+      group = "goldrecord";
+      home = "/var/lib/goldrecord";
+      description = "goldrecord";
+    };
+    users.groups.goldrecord = { };
+    environment.systemPackages = [ cfg.package ];
+
+    systemd = {
+      packages = [ units ];
+      targets.goldrecord.wantedBy = [ "multi-user.target" ];
+      timers = {
+        goldrecord-layers = lib.mkIf cfg.layers.enable { wantedBy = [ "goldrecord.target" ]; };
+        goldrecord-lake-maintenance = lib.mkIf cfg.maintenance.enable {
+          wantedBy = [ "goldrecord.target" ];
+        };
+      };
+      services = lib.mkMerge [
+        (lib.mkIf cfg.bootstrap.enable { goldrecord-bootstrap = daemon "bootstrap" { }; })
+        (lib.mkIf cfg.eventsim.enable {
+          goldrecord-eventsim = daemon "eventsim" { environment.EVENTSIM_OPTIONS = cfg.eventsim.options; };
+        })
+        (lib.mkIf cfg.ingestor.enable (
+          lib.listToAttrs (
+            map (
+              i:
+              lib.nameValuePair "goldrecord-ingestor@${toString i}" (
+                daemon "ingestor" {
+                  environment.GOLDRECORD_METRICS__LISTEN = "${cfg.here.address}:${toString (metricsPort i)}";
+                }
+              )
+            ) instances
+          )
+        ))
+        (lib.mkIf cfg.layers.enable {
+          goldrecord-layers = job "layers" {
+            serviceConfig.WorkingDirectory = toString cfg.settings.layers.project;
+          };
+        })
+        (lib.mkIf cfg.loader.enable { goldrecord-loader = job "loader" { }; })
+        (lib.mkIf cfg.maintenance.enable {
+          goldrecord-lake-maintenance = job "lake-maintenance" { };
+        })
+      ];
+    };
+  };
+}

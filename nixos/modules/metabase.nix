@@ -1,0 +1,166 @@
+# Metabase, set up before anybody reaches it: it listens on loopback, its set-up is finished there through its API, and
+# only then does the port open that people use.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.services.goldrecord;
+  metabase = cfg.metabase;
+  inherit (lib) mkOption types;
+  hardening = import ../lib/hardening.nix { inherit lib; };
+  credentials = import ../lib/credentials.nix { inherit lib cfg; };
+  jvm = import ../lib/jvm.nix;
+
+  secrets = [
+    "metabase-admin-password"
+    "clickhouse-reader-password"
+  ];
+  settings = (pkgs.formats.json { }).generate "metabase-setup.json" {
+    url = "http://127.0.0.1:${toString metabase.innerPort}";
+    inherit (metabase) email site;
+    reports = toString metabase.reports;
+    clickhouse = {
+      host = lib.head (cfg.having.clickhouse ++ [ "" ]);
+      inherit (cfg.clickhouse) port;
+      user = "reader";
+      dbname = "gold";
+      ssl = false;
+    };
+  };
+in
+{
+  imports = [
+    ./clickhouse.nix
+    ./topology.nix
+  ];
+
+  options.services.goldrecord.metabase = {
+    enable = mkOption {
+      type = types.bool;
+      default = lib.elem "metabase" cfg.here.roles;
+      defaultText = lib.literalMD "whether this machine has the role `metabase`";
+      description = "Whether Metabase runs here.";
+    };
+    port = mkOption {
+      type = types.port;
+      default = 3001;
+      description = "Its pages, for anybody who reaches the machine. Open once it is set up.";
+    };
+    innerPort = mkOption {
+      type = types.port;
+      default = 3002;
+      description = "Where it listens on loopback.";
+    };
+    email = mkOption {
+      type = types.str;
+      default = "admin@goldrecord.local";
+      description = "How its administrator signs in, with the credential `metabase-admin-password`.";
+    };
+    site = mkOption {
+      type = types.str;
+      default = "goldrecord";
+      description = "What it calls itself.";
+    };
+    reports = mkOption {
+      type = types.path;
+      default = ../reports;
+      defaultText = lib.literalMD "the flake's";
+      description = "The folder of the dashboards, a JSON file each.";
+    };
+    heap = mkOption {
+      type = types.ints.positive;
+      default = 1024;
+      description = "The JVM's heap in MiB.";
+    };
+  };
+
+  config = lib.mkIf metabase.enable {
+    assertions = credentials.assertions "metabase" secrets ++ [
+      {
+        assertion = cfg.having.clickhouse != [ ];
+        message = "services.goldrecord.metabase asks ClickHouse, and no machine has the role clickhouse; give it to one.";
+      }
+    ];
+
+    services.goldrecord.ports = {
+      metabase = {
+        inherit (metabase) port;
+        from = "anywhere";
+      };
+      metabase-inner = {
+        port = metabase.innerPort;
+        from = "nowhere";
+      };
+    };
+
+    services.metabase = {
+      enable = true;
+      listen = {
+        ip = "127.0.0.1";
+        port = metabase.innerPort;
+      };
+    };
+
+    systemd.services = {
+      metabase = {
+        after = [ "clickhouse.service" ];
+        unitConfig.StartLimitIntervalSec = 0;
+        environment.JAVA_TOOL_OPTIONS = toString (jvm.options metabase.heap);
+        serviceConfig = hardening.over hardening.jvm // {
+          Restart = "always";
+          RestartSec = "5s";
+          SuccessExitStatus = 143;
+          MemoryMax = jvm.memoryMax metabase.heap;
+          TasksMax = 512;
+        };
+      };
+
+      metabase-setup = {
+        description = "Metabase's administrator, source and dashboards";
+        wantedBy = [ "multi-user.target" ];
+        requires = [ "metabase.service" ];
+        after = [ "metabase.service" ];
+        unitConfig.StartLimitIntervalSec = 0;
+        serviceConfig = hardening.over hardening.strict // {
+          Type = "oneshot";
+          RemainAfterExit = true;
+          ExecStart = "${lib.getExe pkgs.python3Minimal} ${../metabase}/setup.py ${settings}";
+          DynamicUser = true;
+          LoadCredential = credentials.load secrets;
+          TimeoutStartSec = "15min";
+          Restart = "on-failure";
+          RestartSec = "10s";
+          MemoryMax = "256M";
+        };
+      };
+
+      metabase-door = {
+        description = "Metabase's port";
+        requires = [
+          "metabase-setup.service"
+          "metabase-door.socket"
+        ];
+        after = [
+          "metabase-setup.service"
+          "metabase-door.socket"
+        ];
+        serviceConfig = hardening.over hardening.strict // {
+          ExecStart = "${config.systemd.package}/lib/systemd/systemd-socket-proxyd 127.0.0.1:${toString metabase.innerPort}";
+          DynamicUser = true;
+          MemoryMax = "128M";
+        };
+      };
+    };
+
+    systemd.sockets.metabase-door = {
+      description = "Metabase's port";
+      wantedBy = [ "metabase-setup.service" ];
+      partOf = [ "metabase-setup.service" ];
+      after = [ "metabase-setup.service" ];
+      socketConfig.ListenStream = toString metabase.port;
+    };
+  };
+}
