@@ -1,0 +1,44 @@
+"""Every process of the machine is killed at once, under load.
+
+A container and a killed virtual machine keep what the kernel had in memory for the disk, so this does not prove what a
+power cut leaves. There HDFS's `synconclose` and Kafka's replication on other machines protect; one machine alone may
+lose Kafka's last, unflushed records after a power cut.
+"""
+
+from .site import PATIENCE, Site
+
+# Large enough that reading is under way when the machine dies.
+EVENTS = 400_000
+
+
+def crash(site: Site, times: int = 2) -> None:
+    with site.subtest("everything is up"):
+        site.wait_until_up()
+
+    for life in range(1, times + 1):
+        with site.subtest(f"the machine dies under load, for the {life}. time"):
+            before = committed(site)
+            site.simulate(EVENTS, seed=2, users=4_000, background=True)
+            some = f"runuser -u goldrecord -- goldrecord status --json | jq -e '[.tables[] | select(.name | startswith(\"bronze/\")) | .rows] | add > {before}'"
+            site.node.wait_until_succeeds(some, timeout=PATIENCE)
+            site.node.crash()
+            site.node.start()
+            site.wait_until_up()
+
+    with site.subtest("the listeners finish, and nothing is lost or doubled"):
+        # The same simulation again: an event that was sent before has the same id, and counts once.
+        site.simulate(EVENTS, seed=2, users=4_000)
+        site.wait_until_read()
+        site.verify(ledger=None)
+        site.build()
+        site.verify()
+        site.charts_are_true()
+
+
+def committed(site: Site) -> int:
+    """Rows in bronze."""
+    return sum(
+        table.get("rows") or 0
+        for table in site.status()["tables"]
+        if table["name"].startswith("bronze/")
+    )

@@ -1,0 +1,113 @@
+"""An installation under test: which machine runs what, and what every scenario asks of it."""
+
+import json
+import shlex
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+LEDGER = "/var/lib/goldrecord/ledger.json"
+# What cannot be had is waited for so long, in seconds; machines that are busy with others need it.
+PATIENCE = 300
+
+
+@dataclass
+class Site:
+    """The machines. `node` runs goldrecord's services, and whatever is not named."""
+
+    node: Any
+    subtest: Callable[[str], AbstractContextManager]
+    clickhouse: str = "http://localhost:8123"
+    # As a shell reads it.
+    reader_password: str = (
+        "$(cat /var/lib/goldrecord-secrets/clickhouse-reader-password)"
+    )
+    # Whether other machines have business with this one's servers.
+    reached_from_peers: bool = False
+    name_nodes: list[Any] = field(default_factory=list)
+    others: list[Any] = field(default_factory=list)
+
+    @property
+    def machines(self) -> list[Any]:
+        return [self.node, *self.others]
+
+    # --- the operator's command ---------------------------------------------------------------
+
+    def goldrecord(self, words: str) -> str:
+        return self.node.succeed(
+            f"runuser -u goldrecord -- goldrecord {words}", timeout=PATIENCE
+        )
+
+    def status(self) -> dict[str, Any]:
+        return json.loads(self.goldrecord("status --json"))
+
+    def verify(self, ledger: str | None = LEDGER) -> None:
+        """The balance of every partition, and with a ledger every number of silver and gold."""
+        against = f" --ledger {ledger}" if ledger else ""
+        code, said = self.node.execute(
+            f"runuser -u goldrecord -- goldrecord verify{against} 2>&1",
+            timeout=PATIENCE,
+        )
+        assert code == 0, f"goldrecord verify{against}:\n{said}"
+
+    # --- the services -------------------------------------------------------------------------
+
+    def wait_until_up(self) -> None:
+        """Everything that is enabled has started, in its order."""
+        self.node.wait_for_unit("goldrecord.target", timeout=PATIENCE)
+        self.node.wait_for_unit("goldrecord-ingestor@1.service", timeout=PATIENCE)
+
+    def simulate(
+        self,
+        events: int,
+        seed: int,
+        users: int = 500,
+        days: int = 7,
+        ledger: str = LEDGER,
+        background: bool = False,
+    ) -> None:
+        """Simulated listeners to Kafka, with the ledger of the truth. In the background it is the unit `load`."""
+        wait = "--no-block" if background else "--wait"
+        words = f"simulate --kafka --events {events} --users {users} --days {days} --seed {seed} --ledger {ledger}"
+        run = f"systemd-run --quiet --collect {wait} --unit=load --uid=goldrecord -- $(command -v goldrecord-eventsim) {words}"
+        self.node.succeed(run, timeout=PATIENCE)
+
+    def wait_until_read(self) -> None:
+        """Every record that Kafka has is committed to bronze."""
+        behind = "[.topics.known[].partitions[] | .lag] | length > 0 and all(. == 0)"
+        ask = f"runuser -u goldrecord -- goldrecord status --json | jq -e {shlex.quote(behind)}"
+        self.node.wait_until_succeeds(ask, timeout=PATIENCE)
+
+    def build(self) -> None:
+        """Silver and gold from what bronze has now, and what came of it in ClickHouse."""
+        node = self.node
+        # A build that began earlier would not see the last rows, and a job of a running unit is only joined.
+        node.succeed(
+            "systemctl stop goldrecord-layers.timer goldrecord-layers.service goldrecord-loader.service"
+        )
+        node.succeed("systemctl start goldrecord-layers.service", timeout=PATIENCE)
+        done = "systemctl show -P ActiveState -P Result goldrecord-loader.service | tr '\\n' ' ' | grep -q '^inactive success'"
+        started = 'test -n "$(systemctl show -P ExecMainExitTimestamp goldrecord-loader.service)"'
+        node.wait_until_succeeds(f"{started} && {done}", timeout=PATIENCE)
+
+    def ask(self, query: str) -> str:
+        """ClickHouse's answer to the reading user, as the dashboards' user asks."""
+        return self.node.succeed(
+            f"{self.curl('reader', self.reader_password)} --data-binary {shlex.quote(query)}"
+        ).strip()
+
+    def curl(self, user: str, password: str) -> str:
+        """A question to ClickHouse, without its text."""
+        return f'curl -sS --fail-with-body -H "X-ClickHouse-User: {user}" -H "X-ClickHouse-Key: {password}" {self.clickhouse}'
+
+    def truth(self, ledger: str = LEDGER) -> dict[str, Any]:
+        return json.loads(self.node.succeed(f"cat {ledger}"))
+
+    def charts_are_true(self, ledger: str = LEDGER) -> None:
+        """What ClickHouse answers is what the simulation knows."""
+        listens = self.truth(ledger)["topics"]["listen_events"]["events"]
+        answer = int(self.ask("SELECT sum(listens) FROM gold.listening_hourly"))
+        assert answer == listens, (
+            f"ClickHouse says {answer} listens, the ledger {listens}"
+        )
