@@ -12,8 +12,10 @@ pub struct Disk {
     folder: PathBuf,
 }
 
-/// What it holds at most when it is not full. HDFS sets aside a block of 128 MiB for every file being written.
-const ROOM: &str = "8g";
+/// What it holds at most when it is not full: more than is ever written, and it takes only what is. HDFS sets aside a
+/// block of 128 MiB for every file being written, and for up to 20 minutes for each that a dead DataNode never got:
+/// with 8 GiB some 60 of these were enough to find no room on an empty disk.
+const ROOM: &str = "1t";
 /// What is left when it is full: less than a block of a Parquet file, more than a line of a log.
 const LEFT: u64 = 64 << 10;
 

@@ -39,12 +39,19 @@ pub fn inflict(stage: &mut Stage, fault: &Fault) -> Result<()> {
         Kind::NamenodeKill => {
             stage.hdfs.kill_namenode();
             sleep(lasts);
-            Ok(stage.hdfs.revive()?)
+            stage.hdfs.revive_namenode()
+        }
+        Kind::NamenodeFailover => {
+            if !fault.running {
+                stage.hdfs.kill_namenode();
+                sleep(lasts);
+            }
+            stage.hdfs.fail_over(!fault.running)
         }
         Kind::DatanodeKill => {
             stage.hdfs.kill_datanode();
             sleep(lasts);
-            Ok(stage.hdfs.revive()?)
+            stage.hdfs.revive()
         }
         Kind::HdfsFreeze => {
             stage.hdfs.pause();
@@ -66,12 +73,12 @@ pub fn inflict(stage: &mut Stage, fault: &Fault) -> Result<()> {
             sleep(lasts);
             stage.disk.free()?;
             // A DataNode may give up a disk that refuses, and itself with it.
-            Ok(stage.hdfs.revive()?)
+            stage.hdfs.revive()
         }
         Kind::SafeMode => {
             stage.hdfs.safe_mode(true)?;
             sleep(lasts);
-            Ok(stage.hdfs.safe_mode(false)?)
+            stage.hdfs.safe_mode(false)
         }
         Kind::RetentionOverrun => overrun(stage, fault),
         Kind::RebalanceStorm => {

@@ -34,6 +34,9 @@ struct Arguments {
     /// Ingestors, all in one group.
     #[arg(long, default_value_t = 3)]
     ingestors: usize,
+    /// HDFS has a standby NameNode, to which is failed over.
+    #[arg(long)]
+    ha: bool,
     /// Seconds without a word after which an ingestor is taken for dead; the broker takes no less than 6.
     #[arg(long, default_value_t = 6)]
     session_timeout: u64,
@@ -125,7 +128,11 @@ fn settings(arguments: &Arguments) -> anyhow::Result<Settings> {
     let maintenance = maintenance.filter(|program| program.is_file());
     let python = std::env::var_os("GOLDRECORD_PYTHON").unwrap_or_else(|| "python3".into());
     let wanted = |kind: &Kind| arguments.only.is_empty() || arguments.only.contains(kind);
-    let possible = |kind: &Kind| *kind != Kind::MaintenanceKill || maintenance.is_some();
+    let possible = |kind: &Kind| match kind {
+        Kind::MaintenanceKill => maintenance.is_some(),
+        Kind::NamenodeFailover => arguments.ha,
+        _ => true,
+    };
     let checker = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../scripts/outside/exactly_once.py"
@@ -138,6 +145,7 @@ fn settings(arguments: &Arguments) -> anyhow::Result<Settings> {
         ingestors: arguments.ingestors,
         session_timeout: Duration::from_secs(arguments.session_timeout),
         patience: Duration::from_secs(arguments.patience),
+        standby: arguments.ha,
         kinds: Kind::ALL
             .into_iter()
             .filter(wanted)

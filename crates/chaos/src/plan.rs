@@ -24,6 +24,8 @@ pub enum Kind {
     BrokerKill,
     /// kill -9 of the NameNode.
     NamenodeKill,
+    /// The standby NameNode takes over from the active one, dead or alive.
+    NamenodeFailover,
     /// kill -9 of the DataNode.
     DatanodeKill,
     /// HDFS stands still: connections stay open and nothing answers.
@@ -44,7 +46,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::IngestorKill,
         Self::IngestorZombie,
         Self::NetworkCut,
@@ -52,6 +54,7 @@ impl Kind {
         Self::KafkaCut,
         Self::BrokerKill,
         Self::NamenodeKill,
+        Self::NamenodeFailover,
         Self::DatanodeKill,
         Self::HdfsFreeze,
         Self::RegistryKill,
@@ -72,6 +75,7 @@ impl Kind {
             Self::KafkaCut => "kafka-cut",
             Self::BrokerKill => "broker-kill",
             Self::NamenodeKill => "namenode-kill",
+            Self::NamenodeFailover => "namenode-failover",
             Self::DatanodeKill => "datanode-kill",
             Self::HdfsFreeze => "hdfs-freeze",
             Self::RegistryKill => "registry-kill",
@@ -87,7 +91,9 @@ impl Kind {
     const fn weight(self) -> usize {
         match self {
             Self::IngestorKill => 3,
-            Self::IngestorZombie | Self::KafkaCut | Self::NamenodeKill => 2,
+            Self::IngestorZombie | Self::KafkaCut | Self::NamenodeKill | Self::NamenodeFailover => {
+                2
+            }
             _ => 1,
         }
     }
@@ -120,7 +126,7 @@ pub struct Fault {
     pub ingestor: usize,
     /// How long it lasts.
     pub lasts: Duration,
-    /// Where a kind has two ways: whether the ingestors are running meanwhile.
+    /// Where a kind has two ways: whether the ingestors are running meanwhile, or the NameNode that is taken over from.
     pub running: bool,
     /// Of a storm: who is restarted, one after the other.
     pub turns: Vec<usize>,
@@ -134,6 +140,8 @@ impl fmt::Display for Fault {
             Kind::RebalanceStorm => write!(f, " of {:?}", self.turns),
             Kind::RetentionOverrun if self.running => f.write_str(" under frozen ingestors"),
             Kind::RetentionOverrun => f.write_str(" under dead ingestors"),
+            Kind::NamenodeFailover if self.running => f.write_str(" from a living one"),
+            Kind::NamenodeFailover => write!(f, " {seconds:.1} s after a death"),
             Kind::MaintenanceKill => Ok(()),
             Kind::IngestorKill
             | Kind::IngestorZombie
@@ -228,6 +236,7 @@ impl Plan {
             Kind::DiskFull | Kind::SafeMode => self.seconds(2.0, 8.0),
             Kind::BrokerKill
             | Kind::NamenodeKill
+            | Kind::NamenodeFailover
             | Kind::DatanodeKill
             | Kind::RegistryKill
             | Kind::MaintenanceKill => self.seconds(0.0, 3.0),
@@ -312,7 +321,7 @@ mod tests {
         }
 
         #[test]
-        fn only_what_can_be_had_is_planned(seed: u64, mask in 1_u16..1 << 15, ingestors in 1_usize..9) {
+        fn only_what_can_be_had_is_planned(seed: u64, mask in 1_u32..1 << Kind::ALL.len(), ingestors in 1_usize..9) {
             let kinds: Vec<Kind> = Kind::ALL
                 .into_iter()
                 .enumerate()

@@ -25,6 +25,8 @@ pub struct Settings {
     pub session_timeout: Duration,
     /// How long the tables may take to catch up after a fault.
     pub patience: Duration,
+    /// Whether HDFS has a standby NameNode.
+    pub standby: bool,
     /// The kinds of faults.
     pub kinds: Vec<Kind>,
     /// `goldrecord-ingestor`.
@@ -47,7 +49,9 @@ impl Settings {
             });
         }
         if self.kinds.is_empty() {
-            return refuse("no kind of fault is left; give --only a kind that can be had");
+            return refuse(
+                "no kind of fault is left; give --only a kind that can be had (namenode-failover: with --ha)",
+            );
         }
         if !(1..=200).contains(&self.ingestors) || self.partitions < 1 || self.rate == 0 {
             return refuse("--ingestors takes 1 to 200, --partitions and --rate at least 1");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use goldrecord_contract::{Topic, avro_schema, json_schema};
 use goldrecord_registry::{Client, SchemaType};
-use goldrecord_testkit::{Hdfs, Kafka, SchemaRegistry};
+use goldrecord_testkit::{Kafka, SchemaRegistry};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 
 use crate::disk::Disk;
 use crate::error::{Error, Result};
+use crate::hdfs::Hdfs;
 use crate::ledger::Ledger;
 use crate::load::{Format, Load, Order, SharedLedger, Stream, lock};
 use crate::network::Network;
@@ -56,7 +57,7 @@ pub struct Stage {
     pub disk: Disk,
     /// The broker.
     pub kafka: Kafka,
-    /// NameNode and DataNode.
+    /// NameNodes and DataNode.
     pub hdfs: Hdfs,
     /// The Schema Registry.
     pub registry: SchemaRegistry,
@@ -68,7 +69,7 @@ pub struct Stage {
 impl Stage {
     /// Starts the servers and all that reads; nothing is sent yet.
     pub fn start(settings: &Settings, dir: &Path, runtime: &Handle) -> Result<Self> {
-        let (kafka, hdfs, registry) = servers()?;
+        let (kafka, hdfs, registry) = servers(settings.standby)?;
         // The DataNode begins anew on the disk that can be full; nothing is stored yet.
         hdfs.kill_datanode();
         let disk = Disk::mount(hdfs.data_dir())?;
@@ -293,10 +294,10 @@ impl Stage {
 }
 
 /// The servers, started side by side.
-fn servers() -> Result<(Kafka, Hdfs, SchemaRegistry)> {
+fn servers(standby: bool) -> Result<(Kafka, Hdfs, SchemaRegistry)> {
     std::thread::scope(|scope| {
         let kafka = scope.spawn(Kafka::start);
-        let hdfs = scope.spawn(Hdfs::start);
+        let hdfs = scope.spawn(move || Hdfs::start(standby));
         let registry = SchemaRegistry::start();
         let kafka = kafka.join().expect("starting a server returns its errors");
         let hdfs = hdfs.join().expect("starting a server returns its errors");

@@ -272,6 +272,9 @@ impl<'a, P: Deref<Target = Proposal>> Machine<'a, P> {
     }
 
     fn refusal(&self) -> Option<Refusal> {
+        // Left out where a test wants to see that somebody notices.
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!("lake::commit::compare", |_| None);
         check::refusal(&self.base, &self.head, &self.proposal)
     }
 

@@ -55,21 +55,19 @@ impl Hdfs {
     /// Has the NameNode enter or leave safe mode, in which it refuses every change.
     pub fn safe_mode(&self, on: bool) -> Result<()> {
         let installation = fetch::installation(Kind::Hdfs)?;
-        let turn = if on { "enter" } else { "leave" };
-        let class = "hdfs.tools.DFSAdmin";
-        let admin = program(
-            &installation,
-            self.dir(),
-            "dfsadmin",
-            class,
-            &["-safemode", turn],
-        )?;
-        admin.run(self.dir())
+        turn_safe_mode(&installation, self.dir(), on)
     }
 
     fn recipe_in(installation: &Path, dir: &Path, ports: [u16; PORTS]) -> Result<Recipe> {
         recipe(installation, dir, ports)
     }
+}
+
+/// Has every NameNode of the configuration in `dir` enter or leave safe mode.
+pub(super) fn turn_safe_mode(installation: &Path, dir: &Path, on: bool) -> Result<()> {
+    let turn = if on { "enter" } else { "leave" };
+    let words = ["-safemode", turn];
+    program(installation, dir, "dfsadmin", "hdfs.tools.DFSAdmin", &words)?.run(dir)
 }
 
 pub(super) fn url(port: u16) -> String {

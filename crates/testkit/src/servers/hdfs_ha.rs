@@ -1,6 +1,6 @@
 //! HDFS whose NameNode has a standby: two NameNodes, the journal between them, and one DataNode.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::Kind;
@@ -37,6 +37,14 @@ impl NameNode {
             Self::Second => "nn2",
         }
     }
+
+    /// The one that stands by while this one is active.
+    pub fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
 }
 
 impl HdfsHa {
@@ -68,20 +76,54 @@ impl HdfsHa {
         self.server.kill_process(namenode.id());
     }
 
-    /// Starts the NameNodes that are down, as standbys.
+    /// Ends the DataNode at once. [`Self::revive`] brings it back.
+    pub fn kill_datanode(&self) {
+        self.server.kill_process("datanode");
+    }
+
+    /// Starts what is down, NameNodes as standbys, and waits until all are ready.
     pub fn revive(&self) -> Result<()> {
         self.server.revive()
     }
 
-    /// Lets a NameNode take over, and waits until it takes writes.
+    /// Freezes all of it: connections stay open and nothing answers.
+    pub fn pause(&self) {
+        self.server.pause();
+    }
+
+    /// Ends a pause.
+    pub fn resume(&self) {
+        self.server.resume();
+    }
+
+    /// Has both NameNodes enter or leave safe mode, in which they refuse every change.
+    pub fn safe_mode(&self, on: bool) -> Result<()> {
+        let installation = fetch::installation(Kind::Hdfs)?;
+        hdfs::turn_safe_mode(&installation, self.dir(), on)
+    }
+
+    /// Lets a NameNode take over from one that is dead, and waits until it takes writes.
     pub fn make_active(&self, namenode: NameNode) -> Result<()> {
+        self.administer(&["-transitionToActive", "--forceactive", namenode.id()])?;
+        self.wait_active(namenode)
+    }
+
+    /// Has the active NameNode, which is alive, hand over to the other, and waits until that one takes writes.
+    pub fn hand_over(&self, to: NameNode) -> Result<()> {
+        self.administer(&["-failover", to.other().id(), to.id()])?;
+        self.wait_active(to)
+    }
+
+    fn administer(&self, words: &[&str]) -> Result<()> {
         let mut admin = self.admin.clone();
-        admin.arguments.push(namenode.id().to_owned());
-        admin.run(self.server.dir())?;
-        let web_port = match namenode {
-            NameNode::First => self.ports[1],
-            NameNode::Second => self.ports[3],
-        };
+        admin
+            .arguments
+            .extend(words.iter().map(|word| (*word).to_owned()));
+        admin.run(self.server.dir())
+    }
+
+    fn wait_active(&self, namenode: NameNode) -> Result<()> {
+        let web_port = self.web_port(namenode);
         let begun = Instant::now();
         loop {
             match hdfs::takes_writes(web_port) {
@@ -98,13 +140,30 @@ impl HdfsHa {
         }
     }
 
+    /// A NameNode's web pages, JMX and WebHDFS, such as `http://127.0.0.1:23457`.
+    pub fn web_url(&self, namenode: NameNode) -> String {
+        format!("http://127.0.0.1:{}", self.web_port(namenode))
+    }
+
+    fn web_port(&self, namenode: NameNode) -> u16 {
+        match namenode {
+            NameNode::First => self.ports[1],
+            NameNode::Second => self.ports[3],
+        }
+    }
+
+    /// Where the DataNode keeps its blocks.
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir().join("datanode")
+    }
+
     /// The folder with its configuration, data and logs; removed with the server.
     pub fn dir(&self) -> &Path {
         self.server.dir()
     }
 }
 
-/// How to run it, and the command that makes the NameNode active whose id is added.
+/// How to run it, and the command that administers the pair, whose words are added.
 fn recipe(installation: &Path, dir: &Path, free: [u16; PORTS]) -> Result<(Recipe, Launch)> {
     let [
         port1,
@@ -151,8 +210,7 @@ fn recipe(installation: &Path, dir: &Path, free: [u16; PORTS]) -> Result<(Recipe
         include_str!("../templates/hdfs-ha-format.sh"),
         &[("journal", shell(&journal)), ("format", shell(&format))],
     );
-    let transition = ["-transitionToActive", "--forceactive"];
-    let admin = run("admin", "tools.DFSHAAdmin", &transition)?;
+    let admin = run("admin", "tools.DFSHAAdmin", &[])?;
     let recipe = Recipe {
         kind: Kind::Hdfs,
         files: vec![

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use goldrecord_testkit::{ClickHouse, Hdfs, Kafka, Kind, SchemaRegistry, fetch, require};
+use goldrecord_testkit::{
+    ClickHouse, Hdfs, HdfsHa, Kafka, Kind, NameNode, SchemaRegistry, fetch, require,
+};
 
 use crate::ask;
 
@@ -44,6 +46,29 @@ fn hdfs_takes_files_and_has_them_after_a_restart() {
     hdfs.kill_datanode();
     hdfs.revive().expect("both start again");
     assert!(status().contains("DIRECTORY"), "{}", status());
+}
+
+#[test]
+fn a_standby_takes_over_from_a_living_namenode_and_from_a_dead_one() {
+    let Some(hdfs) = require(HdfsHa::start()) else {
+        return;
+    };
+    let is_in_state = |namenode, state: &str| {
+        let bean = "/jmx?qry=Hadoop:service=NameNode,name=NameNodeStatus";
+        let wanted = format!("\"State\" : \"{state}\"");
+        ask::eventually(&format!("{namenode:?} is {state}"), || {
+            ask::get(&hdfs.web_url(namenode), bean).is_ok_and(|answer| answer.contains(&wanted))
+        });
+    };
+    is_in_state(NameNode::First, "active");
+    hdfs.hand_over(NameNode::Second).expect("it hands over");
+    is_in_state(NameNode::First, "standby");
+    is_in_state(NameNode::Second, "active");
+    hdfs.kill(NameNode::Second);
+    hdfs.make_active(NameNode::First).expect("it takes over");
+    hdfs.revive().expect("it comes back");
+    is_in_state(NameNode::First, "active");
+    is_in_state(NameNode::Second, "standby");
 }
 
 #[test]
