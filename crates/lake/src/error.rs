@@ -87,6 +87,14 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// A data file that the log names is not there any more.
+    #[error(
+        "data file `{path}` is no longer there: maintenance removes what newer versions have replaced, some time later (`maintenance.keep`); read the table's newest version"
+    )]
+    FileGone {
+        /// The file, from the lake's root.
+        path: String,
+    },
     /// A column's type has no counterpart in Delta, or none in Arrow.
     #[error("column `{column}`: {why}")]
     UnsupportedType {

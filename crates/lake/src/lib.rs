@@ -43,6 +43,6 @@ pub use folder::{CHECKPOINT_INTERVAL, LogFile, LogFileKind, StoredFile};
 pub use lake::Lake;
 pub use log::schema::table_schema;
 pub use proposal::{Fence, MetadataChange, Outcome, Proposal, Refusal, TxnStep};
-pub use snapshot::{AddFile, Changes, Snapshot, Stats};
+pub use snapshot::{AddFile, Changes, EXPIRED_BEFORE, Snapshot, Stats};
 pub use table::{Table, TableSpec};
-pub use write::{WriteOptions, Writer};
+pub use write::{Watch, WriteOptions, Writer};

@@ -40,19 +40,14 @@ pub(crate) async fn read(
     let shape = Shape::new(&location, file, snapshot, columns)?;
     let failed = {
         let location = location.clone();
-        move |source: ParquetError| Error::Parquet {
-            action: "read",
-            path: location.clone(),
-            source,
-        }
+        move |source: ParquetError| unread(&location, source)
     };
     if file.size <= WHOLE_FILE_BYTES {
         let bytes = store
             .read(&location)
             .await?
-            .ok_or_else(|| Error::BrokenFile {
+            .ok_or_else(|| Error::FileGone {
                 path: location.clone(),
-                why: "the log names it and it is not there".to_owned(),
             })?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(&failed)?;
         let rows = shape.projected(builder).build().map_err(&failed)?;
@@ -75,6 +70,26 @@ pub(crate) async fn read(
     Ok(rows
         .map(move |batch| shape.fill(&batch.map_err(&failed)?))
         .boxed())
+}
+
+/// Why a file cannot be read.
+fn unread(location: &str, source: ParquetError) -> Error {
+    let path = location.to_owned();
+    match &source {
+        ParquetError::External(inner)
+            if matches!(
+                inner.downcast_ref(),
+                Some(object_store::Error::NotFound { .. })
+            ) =>
+        {
+            Error::FileGone { path }
+        }
+        _ => Error::Parquet {
+            action: "read",
+            path,
+            source,
+        },
+    }
 }
 
 /// The columns wanted and where each comes from.

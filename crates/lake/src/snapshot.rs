@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 
 use crate::log::actions::Remove;
 
+/// The transaction id under which retention keeps the first day that it has left, in days since 1970-01-01.
+pub const EXPIRED_BEFORE: &str = "maintenance/expired-before";
+
 /// A table at one version. Cheap to clone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
@@ -49,6 +52,11 @@ impl Snapshot {
     /// The number of a transaction id, if it was ever set.
     pub fn txn(&self, app_id: &str) -> Option<i64> {
         self.txns.get(app_id).copied()
+    }
+
+    /// The first day of events that retention has left, in days since 1970-01-01. `None`: it never removed any.
+    pub fn expired_before(&self) -> Option<i64> {
+        self.txn(EXPIRED_BEFORE)
     }
 
     /// This snapshot as it will be once `change` is committed: to write files for a commit that also

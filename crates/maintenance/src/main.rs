@@ -38,8 +38,13 @@ struct Arguments {
     json_logs: bool,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// Few threads: the allocator keeps for each what it has freed a moment ago, and tokio would start a new one for each
+/// run of rows.
+const WORKERS: usize = 1;
+/// Those that encode and talk to a local disk; none of them waits for another.
+const BLOCKING: usize = 2;
+
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let format = if arguments.json_logs {
         logs::Format::Json
@@ -48,7 +53,13 @@ async fn main() -> ExitCode {
     };
     let once = arguments.once || arguments.dry_run;
     logs::init(format, if once { "warn" } else { "info" });
-    match run(&arguments, once).await {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(BLOCKING)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime");
+    match runtime.and_then(|runtime| runtime.block_on(run(&arguments, once))) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use futures::StreamExt as _;
-use goldrecord_lake::{Outcome, Proposal, Snapshot, Table, WriteOptions};
+use goldrecord_lake::{EXPIRED_BEFORE, Outcome, Proposal, Snapshot, Table, TxnStep, WriteOptions};
 use goldrecord_service::{Shutdown, notify};
 use serde_json::json;
 
@@ -111,6 +111,7 @@ async fn remove(
         operation: "EXPIRE".to_owned(),
         adds,
         removes: due.files.iter().map(|file| file.path.clone()).collect(),
+        txns: vec![expired_before(snapshot, due.before)],
         data_change: false,
         info: [
             ("days".to_owned(), json!(days)),
@@ -131,6 +132,20 @@ async fn remove(
             tracing::info!(table = table.path(), %refusal, "expired days stay until the next round");
             Ok(false)
         }
+    }
+}
+
+/// Tells readers which days went: whoever computes anew from what is left loses them. It never goes back, though a
+/// longer retention may begin earlier: what went stays away.
+fn expired_before(snapshot: &Snapshot, before: NaiveDate) -> TxnStep {
+    let before = before
+        .signed_duration_since(NaiveDate::default())
+        .num_days();
+    let expect = snapshot.expired_before();
+    TxnStep {
+        app_id: EXPIRED_BEFORE.to_owned(),
+        expect,
+        next: expect.map_or(before, |known| known.max(before)),
     }
 }
 

@@ -114,6 +114,41 @@ async fn young_and_large_files_are_left_alone() {
 }
 
 #[tokio::test]
+async fn files_come_near_the_target_and_none_goes_far_beyond_it() {
+    const TARGET: u64 = 128 << 10;
+    let (lake, _folder) = local();
+    let (table, mut snapshot) = create(&lake, "t").await;
+    for number in 0..40 {
+        // Numbers that no encoding makes smaller.
+        let numbers = (number * 2_000..(number + 1) * 2_000)
+            .map(|row: i64| row.wrapping_mul(0x1E37_79B9_7F4A_7C15));
+        let batch = rows(Some(20_000), numbers);
+        commit(&table, &mut snapshot, batch, Vec::new()).await;
+    }
+    let settings = || Settings {
+        target_file_bytes: TARGET,
+        ..keeping()
+    };
+    while own(&round(&lake, settings()).await, "t")
+        .compaction
+        .files_removed
+        > 0
+    {}
+    let after = latest(&table).await;
+    let mut sizes: Vec<u64> = after.files.values().map(|file| file.size as u64).collect();
+    sizes.sort_unstable();
+    assert!(sizes.len() > 3, "{sizes:?}");
+    assert!(
+        sizes[1..].iter().all(|size| *size >= TARGET / 2),
+        "all but what is left at the end: {sizes:?}"
+    );
+    assert!(
+        sizes.iter().all(|size| *size <= TARGET * 5 / 4),
+        "{sizes:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_dry_run_tells_and_changes_nothing() {
     let (lake, _folder) = local();
     let (table, snapshot) = filled(&lake, "t", 30).await;

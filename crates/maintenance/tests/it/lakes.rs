@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{ArrayRef, AsArray as _, Date32Array, Int64Array, RecordBatch};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, Date32Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use futures::StreamExt as _;
 use goldrecord_lake::{Lake, Outcome, Proposal, Snapshot, Table, TableSpec, WriteOptions};
@@ -71,12 +71,10 @@ pub async fn create(lake: &Lake, path: &str) -> (Table, Snapshot) {
 }
 
 /// Rows of one day.
-pub fn rows(day: Option<i32>, numbers: std::ops::Range<i64>) -> RecordBatch {
-    let count = (numbers.end - numbers.start) as usize;
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(Int64Array::from_iter_values(numbers)),
-        Arc::new(Date32Array::from(vec![day; count])),
-    ];
+pub fn rows(day: Option<i32>, numbers: impl Iterator<Item = i64>) -> RecordBatch {
+    let numbers = Int64Array::from_iter_values(numbers);
+    let days = vec![day; numbers.len()];
+    let columns: Vec<ArrayRef> = vec![Arc::new(numbers), Arc::new(Date32Array::from(days))];
     RecordBatch::try_new(schema(), columns).expect("a batch")
 }
 

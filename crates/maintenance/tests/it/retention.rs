@@ -93,6 +93,8 @@ async fn days_go_whole_and_the_balance_holds() {
     .into();
     let after = latest(&table).await;
     assert_eq!(balance(&table, &after).await, expected);
+    assert_eq!(snapshot.expired_before(), None);
+    assert_eq!(after.expired_before(), Some(i64::from(today() - 10)));
     let changes = table.changes(snapshot.version, after.version).await;
     let Ok(Changes::Known { added, removed, .. }) = changes else {
         panic!("{changes:?}");
