@@ -4,7 +4,8 @@
   pkgs,
   self,
 }:
-import ./lints.nix { inherit pkgs; }
+import ./lints.nix { inherit pkgs self; }
+// import ../../vm-tests { inherit lib pkgs self; }
 # Options are the same for every processor.
 // lib.optionalAttrs pkgs.stdenv.hostPlatform.isx86_64 (
   import ./refused.nix { inherit lib pkgs self; }

@@ -52,6 +52,18 @@ in
           from = "nodes";
         };
       };
+      systemd.services = lib.genAttrs [ "prometheus-node-exporter" "prometheus-systemd-exporter" ] (_: {
+        unitConfig.StartLimitIntervalSec = 0;
+        serviceConfig = hardening.over (
+          hardening.strict
+          // {
+            Restart = "always";
+            # They tell of all processes and mounts.
+            ProtectProc = "default";
+            PrivateMounts = false;
+          }
+        );
+      });
       services.prometheus.exporters = {
         node = {
           enable = true;
