@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """`clickhouse-server`, out of ClickHouse's engine as a library: started on the server's configuration, told to listen."""
 
+import hashlib
 import json
 import os
 import signal
@@ -15,6 +16,12 @@ from xml.sax.saxutils import escape, quoteattr
 LISTEN = (
     "SYSTEM START LISTEN QUERIES ALL; SELECT sleepEachRow(3) FROM numbers(1000000000) "
     "SETTINGS max_block_size = 1, function_sleep_max_microseconds_per_block = 0, log_queries = 0 FORMAT Null"
+)
+# Who the engine itself is, in place of the `default` that the modules remove: its session comes from the loopback, so
+# that here, not with the real server, this user is let in from there.
+ENGINE_USER = (
+    f"<clickhouse><users><default><password_sha256_hex>{hashlib.sha256(b'').hexdigest()}</password_sha256_hex><networks><ip>127.0.0.1</ip></networks>"
+    "<profile>default</profile><quota>default</quota></default></users></clickhouse>"
 )
 
 
@@ -55,15 +62,18 @@ def laid_out(given: Path, folder: Path) -> Path:
         merged = folder / f"{kind}.d"
         merged.mkdir(parents=True, exist_ok=True)
         (folder / f"{kind}.xml").write_text(text)
-        (merged / "modules.xml").write_text(
+        (merged / "1-modules.xml").write_text(
             xml("clickhouse", configured(given.parent / f"{kind}.d"))
         )
+    (folder / "users.d" / "2-engine.xml").write_text(ENGINE_USER)
     return folder / "config.xml"
 
 
-def ready(port: int) -> None:
+def ready(port: int, server: subprocess.Popen) -> None:
     """Tells systemd, once the server answers."""
     while True:
+        if server.poll() is not None:
+            return
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5).read()
             break
@@ -109,7 +119,7 @@ def main() -> int:
         cwd="/var/lib/clickhouse",
     )
     signal.signal(signal.SIGTERM, lambda _number, _frame: server.terminate())
-    ready(port)
+    ready(port, server)
     return server.wait()
 
 
