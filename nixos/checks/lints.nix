@@ -8,7 +8,7 @@ let
     fileset = lib.fileset.fileFilter (file: file.hasExt "nix") ../..;
   };
   # The servers' units as the hosts evaluate them, without what they refer to.
-  servers = "(akhq|apache-kafka|apicurio|clickhouse|goldrecord-secrets|grafana|hdfs|kafka|metabase|prometheus|zookeeper).*[.]service";
+  servers = "(akhq|apache-kafka|apicurio|clickhouse|goldrecord-secrets|grafana|hdfs|kafka|metabase|prometheus|registry|zookeeper).*[.]service";
   unitsOf =
     host:
     lib.mapAttrs (_: unit: builtins.unsafeDiscardStringContext unit.text) (

@@ -3,6 +3,7 @@
   default = {
     imports = [
       ./akhq.nix
+      ./backup.nix
       ./clickhouse.nix
       ./exporters.nix
       ./goldrecord
@@ -16,6 +17,7 @@
     ];
   };
   akhq = ./akhq.nix;
+  backup = ./backup.nix;
   clickhouse = ./clickhouse.nix;
   exporters = ./exporters.nix;
   goldrecord = ./goldrecord;

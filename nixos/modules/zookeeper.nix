@@ -1,5 +1,5 @@
 # ZooKeeper, for one thing: it tells the two NameNodes' failover controllers which of them may be active
-# (docs/decisions/0006-zookeeper-for-namenodes.md). Kafka does without.
+# (docs/decisions/0007-zookeeper-for-namenodes.md). Kafka does without.
 {
   config,
   lib,
