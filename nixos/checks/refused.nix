@@ -15,9 +15,17 @@ let
         module
       ];
     };
-  # The messages of the assertions that fail.
+  # The messages of our assertions that fail; NixOS's own are not looked at, which saves most of the time.
   failures =
-    module: map (a: a.message) (lib.filter (a: !a.assertion) (system module).config.assertions);
+    module:
+    let
+      ours = lib.filter (
+        definition: lib.hasPrefix (toString ../.) (toString definition.file)
+      ) (system module).options.assertions.definitionsWithLocations;
+    in
+    map (a: a.message) (
+      lib.filter (a: !a.assertion) (lib.concatMap (definition: definition.value) ours)
+    );
   # Whether an option's type refuses the value.
   mistyped =
     path: module:
