@@ -19,12 +19,14 @@ LEFT_OUT = {
     "prometheus-kafka-exporter": "Kafka's exporter (kminion)",
     "prometheus-node-exporter": "the machine's exporter",
     "prometheus-systemd-exporter": "systemd's exporter",
+    "registry-export": "the export of a newer registry than the testkit's",
 }
 # What is laid of a host; the rest of NixOS is Debian's here.
 WANTED = Wanted(
-    units="(akhq|apache-kafka|apicurio|clickhouse|goldrecord|grafana|hdfs|kafka|metabase|prometheus|zookeeper)[^.]*[.](service|timer|target)",
+    units="(akhq|apache-kafka|apicurio|clickhouse|goldrecord|grafana|hdfs|kafka|metabase|prometheus|registry|zookeeper)[^.]*[.](service|timer|target)",
     etc="(hosts|hadoop-conf|goldrecord/.*|clickhouse-server/.*)",
     unit_packages="goldrecord-units.*",
+    commands="goldrecord-restore.*",
     left_out=frozenset(LEFT_OUT),
 )
 
@@ -39,22 +41,17 @@ def nixpkgs() -> Path:
     return Path(found).resolve()
 
 
-def configuration(host: str, over: str = "{ }") -> str:
-    """A Nix expression for a host's `config`, with a module of the test over it."""
+def configuration(modules: str) -> str:
+    """A Nix expression for the `config` of a machine with these modules beside the flake's own."""
     return f"""(import {nixpkgs()}/nixos/lib/eval-config.nix {{
-      modules = [ (import {REPOSITORY}/nixos/modules).default {REPOSITORY}/nixos/hosts/{host}.nix ({over}) ];
+      modules = [ (import {REPOSITORY}/nixos/modules).default {modules} ];
     }}).config"""
 
 
-def set_up(machine: Machine, host: str, over: str = "{ }") -> Layer:
-    """Lays a host of the flake on the machine's disk, and says what is left out."""
-    layer = lay(
-        machine.disk,
-        configuration(host, over),
-        WANTED,
-        stand_ins.packages(),
-        machine.base,
-    )
+def set_up(machine: Machine, modules: str) -> Layer:
+    """Lays a machine of the flake on a machine's disk, and says what is left out."""
+    config = configuration(modules)
+    layer = lay(machine.disk, config, WANTED, stand_ins.packages(), machine.base)
     for here, there in {**layer.binds, **servers.java_binds()}.items():
         machine.bind(here, there)
     if layer.missing:

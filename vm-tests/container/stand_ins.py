@@ -68,6 +68,8 @@ def packages() -> Packages:
             "etc/hadoop/log4j.properties": "text:"
             + (debian.FILES / "etc/hadoop/log4j.properties").read_text(),
         },
+        # Hadoop brings ZooKeeper's jars along.
+        r"zookeeper-[0-9.]+": {"lib": f"host:{hdfs / 'lib'}"},
         # The testkit's is older and keeps no schemas in Kafka: here they are in a file.
         r"apicurio-registry-.*": {
             "lib/apicurio": f"host:{registry}",

@@ -21,7 +21,7 @@ in {
   packages = map package (builtins.filter (p: builtins.match "%(packages)s" p.name != null) config.systemd.packages);
   users = builtins.mapAttrs (_: u: { inherit (u) uid group extraGroups home; }) config.users.users;
   groups = builtins.mapAttrs (_: g: { inherit (g) gid members; }) config.users.groups;
-  path = map (p: p.name) config.environment.systemPackages;
+  path = map package (builtins.filter (p: p ? name) config.environment.systemPackages);
   tmpfiles = map builtins.unsafeDiscardStringContext config.systemd.tmpfiles.rules;
 }
 """

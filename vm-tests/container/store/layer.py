@@ -102,6 +102,8 @@ class Layer:
         if "text" in environment and "out" in outputs:
             self.text(outputs["out"], environment)
             self.refer(inputs, environment["text"])
+        elif "chosenOutputs" in environment and "out" in outputs:
+            self.tree(outputs["out"], environment, inputs)
         elif environment.get("buildCommand") and list(outputs) == ["out"]:
             tools = environment.get("nativeBuildInputs") or []
             tools = tools.split() if isinstance(tools, str) else tools
@@ -141,6 +143,16 @@ class Layer:
         file.write_text(environment["text"])
         file.chmod(0o555 if environment.get("executable") in ("1", True) else 0o444)
         self.done[out] = "text"
+
+    def tree(self, out: str, environment: dict, inputs: list[str]) -> None:
+        """A `buildEnv`: one folder that shows what is in several."""
+        paths = [path for chosen in environment["chosenOutputs"] for path in chosen["paths"]]
+        self.refer(inputs, json.dumps(paths))
+        self.place(out).mkdir(exist_ok=True)
+        for path in paths:
+            for entry in self.place(path).iterdir():
+                link(self.place(f"{out}/{entry.name}"), f"{path}/{entry.name}")
+        self.done[out] = "tree"
 
     def bind(self, here: str, there: str) -> None:
         place = self.place(there)
@@ -197,18 +209,16 @@ class Layer:
                     }
         return found
 
-    def system_path(self, names: list[str]) -> None:
-        """The commands of packages that the configuration puts into everybody's path."""
-        for out, what in self.done.items():
-            if what != "package" or name_of(out) not in names:
+    def system_path(self, packages: list[dict], ours: str) -> None:
+        """The commands of packages that the configuration puts into everybody's path, and that are laid or are ours."""
+        for package in packages:
+            out = package["path"]
+            if re.fullmatch(ours, package["name"]):
+                self.refer(package["context"], out)
+            if self.done.get(out) not in ("package", "text"):
                 continue
-            folder = (
-                next(
-                    (Path(here) for here, there in self.binds.items() if there == out),
-                    self.place(out),
-                )
-                / "bin"
-            )
+            here = (Path(here) for here, there in self.binds.items() if there == out)
+            folder = next(here, self.place(out)) / "bin"
             for command in (
                 folder.iterdir() if folder.is_dir() and not folder.is_symlink() else ()
             ):
@@ -254,6 +264,7 @@ class Wanted:
     units: str
     etc: str
     unit_packages: str
+    commands: str
     left_out: frozenset[str]
 
 
@@ -289,5 +300,5 @@ def lay(
     layer.place("/etc/tmpfiles.d/nixos.conf").write_text(
         "".join(f"{rule}\n" for rule in rules)
     )
-    layer.system_path(found["path"])
+    layer.system_path(found["path"], wanted.commands)
     return layer
