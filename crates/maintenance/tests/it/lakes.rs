@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _, Date32Array, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, AsArray as _, Date32Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use futures::StreamExt as _;
 use goldrecord_lake::{Lake, Outcome, Proposal, Snapshot, Table, TableSpec, WriteOptions};
