@@ -43,4 +43,20 @@ in
       }
     done
   '';
+  # Nothing secret is in the store: no private key, and no password but by the name of a file or a variable.
+  no-secrets = check "no-secrets" [ ] ''
+    for etc in ${
+      lib.concatMapStringsSep " " (host: self.nixosConfigurations.${host}.config.system.build.etc) [
+        "single"
+        "node4"
+        "node5"
+      ]
+    }; do
+      if grep -rIE -e '-----BEGIN [A-Z ]*PRIVATE KEY' -e "(password|secret_key)[a-z0-9_]*[\"']? *[=:] *[\"']?[^\"' \$]" \
+        "$etc/etc/clickhouse-server/users.d" "$etc/etc/goldrecord" "$etc/etc/grafana" "$etc/etc/prometheus" 2>/dev/null; then
+        echo "a secret is in the store"
+        exit 1
+      fi
+    done
+  '';
 }
