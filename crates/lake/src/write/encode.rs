@@ -7,10 +7,10 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 
 use crate::snapshot::Stats;
-use crate::write::{WriteOptions, stats};
+use crate::write::{WriteOptions, dictionary, stats};
 
 /// Batches are cut to this many rows, so that a file is closed near its target.
 const STEP_ROWS: usize = 1 << 16;
@@ -25,7 +25,7 @@ pub(crate) struct Encoded {
 /// Encodes one partition's rows into files near the target size.
 pub(crate) struct Encoder {
     schema: SchemaRef,
-    properties: WriterProperties,
+    properties: WriterPropertiesBuilder,
     target_file_bytes: usize,
     open: Option<ArrowWriter<Vec<u8>>>,
     closed: Vec<Encoded>,
@@ -37,8 +37,7 @@ impl Encoder {
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(options.zstd_level)?))
             .set_max_row_group_row_count(Some(options.row_group_rows))
             .set_statistics_truncate_length(Some(stats::TEXT_BYTES))
-            .set_created_by(concat!("goldrecord ", env!("CARGO_PKG_VERSION")).to_owned())
-            .build();
+            .set_created_by(concat!("goldrecord ", env!("CARGO_PKG_VERSION")).to_owned());
         Ok(Self {
             schema,
             properties,
@@ -62,7 +61,7 @@ impl Encoder {
             writer
         } else {
             let options = ArrowWriterOptions::new()
-                .with_properties(self.properties.clone())
+                .with_properties(dictionary::choose(self.properties.clone(), rows)?.build())
                 // The log holds the schema; Arrow's own copy would be of use to nobody.
                 .with_skip_arrow_metadata(true);
             ArrowWriter::try_new_with_options(Vec::new(), self.schema.clone(), options)?

@@ -1,12 +1,13 @@
 //! Writing data files: rows split by partition, encoded on all cores, with statistics.
 
 mod align;
+mod dictionary;
 mod encode;
 pub(crate) mod partition;
 mod stats;
 mod writer;
 
-pub use writer::Writer;
+pub use writer::{Watch, Writer};
 pub(crate) use writer::{discard, location};
 
 /// How files are written.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::array::{Array as _, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef};
@@ -23,6 +24,9 @@ const ENCODERS: usize = 4;
 /// How many files are sent at once: closing a file on HDFS is mostly waiting.
 const UPLOADS: usize = 16;
 
+/// Is told how long a run of rows took to encode, or a file to close; on the encoder's thread.
+pub type Watch = Arc<dyn Fn(Duration) + Send + Sync>;
+
 /// Writes rows that come one batch after the other. Dropped before [`Writer::finish`], it leaves files that no version names.
 pub struct Writer {
     target: Arc<Target>,
@@ -31,6 +35,7 @@ pub struct Writer {
     partition_indexes: Vec<usize>,
     file_indexes: Vec<usize>,
     options: WriteOptions,
+    watch: Option<Watch>,
     folders: BTreeMap<Key, Folder>,
     buffered: usize,
     turn: u64,
@@ -103,12 +108,20 @@ impl Writer {
             partition_indexes,
             file_indexes,
             options,
+            watch: None,
             folders: BTreeMap::new(),
             buffered: 0,
             turn: 0,
             uploads: JoinSet::new(),
             written: Vec::new(),
         }
+    }
+
+    /// The same, watched.
+    #[must_use]
+    pub fn watched(mut self, watch: Watch) -> Self {
+        self.watch = Some(watch);
+        self
     }
 
     /// Takes rows; returns once there is room for more.
@@ -158,7 +171,7 @@ impl Writer {
                 .map_err(|error| self.target.not_encoded(error))?
         };
         self.send(key, encoder.take_closed());
-        let task = tokio::task::spawn_blocking(move || {
+        let task = self.encoding(move || {
             encoder.encode(&batches)?;
             Ok(encoder)
         });
@@ -166,6 +179,22 @@ impl Writer {
             folder.encoder = Some(task);
         }
         Ok(())
+    }
+
+    /// Runs an encoder's work where it may take long.
+    fn encoding(
+        &self,
+        work: impl FnOnce() -> Result<Encoder, ParquetError> + Send + 'static,
+    ) -> JoinHandle<Result<Encoder, ParquetError>> {
+        let watch = self.watch.clone();
+        tokio::task::spawn_blocking(move || {
+            let began = Instant::now();
+            let done = work();
+            if let Some(watch) = watch {
+                watch(began.elapsed());
+            }
+            done
+        })
     }
 
     /// Closes the file of the folder that has waited longest, where as many are open as may be.
@@ -195,7 +224,7 @@ impl Writer {
             return Ok(());
         };
         let mut encoder = self.target.joined(running.await)?;
-        let closing = tokio::task::spawn_blocking(move || {
+        let closing = self.encoding(move || {
             encoder.finish()?;
             Ok(encoder)
         });
