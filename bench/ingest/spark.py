@@ -4,6 +4,7 @@ spark.py JARS BROKERS TOPIC FORMAT SCHEMA OUTPUT SECONDS
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -50,6 +51,12 @@ def fields(schema):
     )
 
 
+def cpu_seconds(pid):
+    """What a process has taken so far, with the children it has waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
 def main():
     jars, brokers, topic, form, schema_file, output, seconds = sys.argv[1:]
     schema = Path(schema_file).read_text()
@@ -94,7 +101,9 @@ def main():
         .trigger(processingTime="0 seconds")
         .start()
     )
-    batches = {}
+    # The JVM, in which all the work is done: the launcher has become it.
+    jvm = spark.sparkContext._gateway.proc.pid
+    batches, cpu_before = {}, None
     while True:
         for progress in query.recentProgress:
             if progress["numInputRows"] > 0:
@@ -102,6 +111,8 @@ def main():
                     progress["numInputRows"],
                     progress["durationMs"]["triggerExecution"] / 1000,
                 )
+        if batches and cpu_before is None:
+            cpu_before = cpu_seconds(jvm)
         later = [batches[batch] for batch in batches if batch > 0]
         taken = sum(duration for _, duration in later)
         # A batch without input means that the topic is read to its end.
@@ -111,7 +122,8 @@ def main():
             or query.status["message"].startswith("Waiting for")
         ):
             break
-        time.sleep(0.5)
+        time.sleep(0.1)
+    cpu = cpu_seconds(jvm) - cpu_before
     query.stop()
     rows_taken = sum(count for count, _ in later)
     everything = sum(count for count, _ in batches.values())
@@ -120,6 +132,7 @@ def main():
             {
                 "records": rows_taken,
                 "seconds": taken,
+                "cpu": cpu,
                 "batches": len(later),
                 "records_with_first_batch": everything,
             }

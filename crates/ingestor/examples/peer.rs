@@ -2,7 +2,6 @@
 //!
 //!     peer topic BROKERS TOPIC PARTITIONS
 //!     peer count BROKERS TOPIC
-//!     peer committed BROKERS GROUP TOPIC
 //!     peer schema TOPIC
 
 use std::collections::BTreeMap;
@@ -25,9 +24,8 @@ fn main() -> anyhow::Result<()> {
     match words[..] {
         ["topic", brokers, topic, partitions] => make(brokers, topic, partitions.parse()?),
         ["count", brokers, topic] => count(brokers, topic),
-        ["committed", brokers, group, topic] => committed(brokers, group, topic),
         ["schema", topic] => schema(topic),
-        _ => bail!("peer topic | count | committed | schema: see the first lines of its source"),
+        _ => bail!("peer topic | count | schema: see the first lines of its source"),
     }
 }
 
@@ -46,37 +44,6 @@ fn make(brokers: &str, topic: &str, partitions: i32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How far the group is, and how far the topic, added up over the partitions.
-fn committed(brokers: &str, group: &str, topic: &str) -> anyhow::Result<()> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("group.id", group)
-        .create()?;
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
-    let mut asked = TopicPartitionList::new();
-    let mut sum = 0;
-    for partition in metadata.topics().iter().flat_map(MetadataTopic::partitions) {
-        sum += consumer
-            .fetch_watermarks(topic, partition.id(), PATIENCE)?
-            .1;
-        asked.add_partition(topic, partition.id());
-    }
-    let answer = consumer.committed_offsets(asked, PATIENCE)?;
-    let committed: i64 = answer
-        .elements()
-        .iter()
-        .map(|element| match element.offset() {
-            Offset::Offset(offset) => offset,
-            _ => 0,
-        })
-        .sum();
-    println!(
-        "{}",
-        serde_json::json!({"committed": committed, "end": sum})
-    );
-    Ok(())
-}
-
 /// The Avro schema of one of our topics.
 fn schema(topic: &str) -> anyhow::Result<()> {
     let topic = Topic::from_name(topic).context("no topic of ours")?;
@@ -91,6 +58,8 @@ fn count(brokers: &str, topic: &str) -> anyhow::Result<()> {
         .set("group.id", "bench-count")
         .set("enable.auto.commit", "false")
         .set("queued.min.messages", "1000000")
+        // Without it a full queue would be looked at once a second.
+        .set("fetch.queue.backoff.ms", "10")
         .create()?;
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
     let mut left = BTreeMap::new();
