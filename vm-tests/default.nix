@@ -6,64 +6,152 @@
   self,
 }:
 let
-  # A test has its own events, is not patient, and shares its machine.
-  impatient =
-    { lib, ... }:
-    {
-      nixpkgs.hostPlatform = lib.mkForce pkgs.stdenv.hostPlatform.system;
-      services.goldrecord.settings = {
-        ingestor.flush_interval = lib.mkForce "2s";
-        bootstrap.partitions = 4;
-      };
-      virtualisation = {
-        cores = 4;
-        memorySize = 8192;
-        diskSize = 8192;
-      };
+  machine = memory: {
+    nixpkgs.hostPlatform = lib.mkForce pkgs.stdenv.hostPlatform.system;
+    virtualisation = {
+      cores = 4;
+      memorySize = memory;
+      diskSize = 8192;
     };
+  };
+  # A test has its own events, is not patient, and shares its machine.
   single = {
     imports = [
       self.nixosModules.default
       ../nixos/hosts/single.nix
-      impatient
+      (machine 10240)
     ];
-    services.goldrecord.eventsim.enable = false;
+    services.goldrecord = {
+      eventsim.enable = false;
+      settings = {
+        ingestor.flush_interval = lib.mkForce "2s";
+        bootstrap.partitions = 4;
+      };
+    };
   };
+  # Only the machines of a test know each other.
+  secrets.environment.etc = lib.listToAttrs (
+    map
+      (
+        name:
+        lib.nameValuePair "secrets/${name}" {
+          text = "of-a-test-${name}";
+          mode = "0400";
+        }
+      )
+      [
+        "clickhouse-password"
+        "clickhouse-reader-password"
+        "grafana-admin-password"
+        "grafana-secret-key"
+        "metabase-admin-password"
+      ]
+  );
+  three = lib.mapAttrs (_: host: {
+    imports = [
+      self.nixosModules.default
+      host
+      secrets
+      (machine 4096)
+    ];
+  }) (import ./failover.nix);
+  five = lib.genAttrs [ "node1" "node2" "node3" "node4" "node5" ] (
+    name:
+    { config, ... }:
+    {
+      imports = [
+        self.nixosModules.default
+        ../nixos/hosts/cluster/${name}.nix
+        secrets
+        (machine 4096)
+      ];
+      # The driver gives the addresses, by the order of the names.
+      networking.interfaces = lib.mkForce {
+        eth1.ipv4.addresses = [
+          {
+            inherit (config.services.goldrecord.here) address;
+            prefixLength = 24;
+          }
+        ];
+      };
+      services.goldrecord = {
+        nodes = lib.genAttrs (lib.attrNames five) (n: {
+          address = lib.mkForce "192.168.1.${lib.removePrefix "node" n}";
+        });
+        hdfs.namenode.heap = lib.mkForce 512;
+        clickhouse.memory = lib.mkForce 2048;
+        credentials = lib.genAttrs [
+          "clickhouse-password"
+          "clickhouse-reader-password"
+          "grafana-admin-password"
+          "grafana-secret-key"
+          "metabase-admin-password"
+        ] (secret: lib.mkForce "/etc/secrets/${secret}");
+        settings.ingestor.flush_interval = "2s";
+      };
+    }
+  );
 
   scenarios = lib.fileset.toSource {
     root = ./.;
     fileset = ./scenarios;
   };
   test =
-    name: nodes: script:
+    name: nodes: run:
     lib.nixos.runTest {
       name = "goldrecord-${name}";
       hostPkgs = pkgs;
       inherit nodes;
-      # The scenarios are checked by the same lints as the rest of the Python.
+      # The scenarios are held to the same lints as the rest of the Python.
       skipTypeCheck = true;
       testScript = ''
         import sys
 
         sys.path.insert(0, "${scenarios}")
-        ${script}
+        from scenarios.${name} import ${name}
+
+        start_all()
+        ${run}
       '';
     };
-  scenario =
-    name:
-    test name { inherit single; } ''
-      from scenarios.site import Site
-      from scenarios.${name} import ${name}
+  onSite = name: ''
+    from scenarios.site import Site
 
-      start_all()
-      ${name}(Site(single, subtest))
-    '';
+    ${name}(Site(single, subtest))
+  '';
+  onOne = name: test name { inherit single; } (onSite name);
 in
 lib.mapAttrs' (name: lib.nameValuePair "vm-${name}") (
   lib.genAttrs [
+    "backup"
     "crash"
+    "monitoring"
     "pipeline"
     "scale"
     "security"
-  ] scenario
+  ] onOne
+  // {
+    rollback = test "rollback" {
+      single = {
+        imports = [ single ];
+        specialisation.changed.configuration.services.goldrecord.settings.ingestor.flush_interval =
+          lib.mkOverride 10 "1s";
+      };
+    } (onSite "rollback");
+    failover = test "failover" three ''
+      from scenarios.site import Site
+
+      failover(
+          Site(
+              node1,
+              subtest,
+              reader_password="$(cat /etc/secrets/clickhouse-reader-password)",
+              reached_from_peers=True,
+              name_nodes=[node2, node3],
+              others=[node2, node3],
+          )
+      )
+    '';
+    cluster = test "cluster" five "cluster({m.name: m for m in machines}, subtest)";
+  }
 )

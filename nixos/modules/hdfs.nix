@@ -258,9 +258,6 @@ in
         "dfs.namenode.rpc-bind-host" = cfg.here.address;
         "dfs.namenode.http-bind-host" = cfg.here.address;
         "dfs.namenode.name.dir" = "file://${nameDir}";
-        "dfs.datanode.data.dir" = lib.concatMapStringsSep "," (
-          disk: "file://${disk}/hdfs"
-        ) hdfs.datanode.disks;
         "dfs.datanode.failed.volumes.tolerated" = if lib.length hdfs.datanode.disks > 1 then 1 else 0;
         "dfs.datanode.hostname" = cfg.node;
         "dfs.datanode.address" = "${cfg.here.address}:9866";
@@ -273,6 +270,11 @@ in
         # A closed file is on the disk, not in the page cache.
         "dfs.datanode.synconclose" = "true";
         "dfs.permissions.superusergroup" = "hadoop";
+      }
+      // lib.optionalAttrs hdfs.datanode.enable {
+        "dfs.datanode.data.dir" = lib.concatMapStringsSep "," (
+          disk: "file://${disk}/hdfs"
+        ) hdfs.datanode.disks;
       }
       # A commit need not wait until a second DataNode has told the NameNode that it has the block.
       // lib.optionalAttrs (hdfs.replication >= 2) {
