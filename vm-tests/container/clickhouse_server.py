@@ -69,13 +69,13 @@ def laid_out(given: Path, folder: Path) -> Path:
     return folder / "config.xml"
 
 
-def ready(port: int, server: subprocess.Popen) -> None:
+def ready(host: str, port: int, server: subprocess.Popen) -> None:
     """Tells systemd, once the server answers."""
     while True:
         if server.poll() is not None:
             return
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5).read()
+            urllib.request.urlopen(f"http://{host}:{port}/ping", timeout=5).read()
             break
         except OSError:
             time.sleep(0.1)
@@ -119,7 +119,7 @@ def main() -> int:
         cwd="/var/lib/clickhouse",
     )
     signal.signal(signal.SIGTERM, lambda _number, _frame: server.terminate())
-    ready(port, server)
+    ready(hosts[-1], port, server)
     return server.wait()
 
 

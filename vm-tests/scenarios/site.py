@@ -86,10 +86,12 @@ class Site:
         node.succeed(
             "systemctl stop goldrecord-layers.timer goldrecord-layers.service goldrecord-loader.service"
         )
+        before = node.get_unit_property("goldrecord-loader.service", "InvocationID")
         node.succeed("systemctl start goldrecord-layers.service", timeout=PATIENCE)
-        done = "systemctl show -P ActiveState -P Result goldrecord-loader.service | tr '\\n' ' ' | grep -q '^inactive success'"
-        started = 'test -n "$(systemctl show -P ExecMainExitTimestamp goldrecord-loader.service)"'
-        node.wait_until_succeeds(f"{started} && {done}", timeout=PATIENCE)
+        loader = "systemctl show goldrecord-loader.service -P"
+        began = f'test "$({loader} InvocationID)" != "{before}"'
+        ended = f'test "$({loader} ActiveState) $({loader} Result)" = "inactive success"'
+        node.wait_until_succeeds(f"{began} && {ended}", timeout=PATIENCE)
 
     def ask(self, query: str) -> str:
         """ClickHouse's answer to the reading user, as the dashboards' user asks."""

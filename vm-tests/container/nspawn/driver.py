@@ -67,7 +67,7 @@ class Driver:
 
     def explain(self, lines: int = 120) -> None:
         """What the machines say of themselves, after a failure."""
-        ask = f"systemctl --failed --no-legend; journalctl -b --no-pager -p info -n {lines}"
+        ask = f"systemctl --failed --no-legend; journalctl -b --no-pager -n {lines}; journalctl -b --no-pager -n {lines} -u 'goldrecord*'"
         for machine in self.machines:
             if machine.is_up() and machine.leader:
                 print(

@@ -146,7 +146,9 @@ class Layer:
 
     def tree(self, out: str, environment: dict, inputs: list[str]) -> None:
         """A `buildEnv`: one folder that shows what is in several."""
-        paths = [path for chosen in environment["chosenOutputs"] for path in chosen["paths"]]
+        paths = [
+            path for chosen in environment["chosenOutputs"] for path in chosen["paths"]
+        ]
         self.refer(inputs, json.dumps(paths))
         self.place(out).mkdir(exist_ok=True)
         for path in paths:
