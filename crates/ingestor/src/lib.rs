@@ -20,7 +20,7 @@ pub mod decode;
 mod digest;
 mod error;
 mod ingestor;
-mod judge;
+pub mod judge;
 mod keeper;
 mod lag;
 mod memory;

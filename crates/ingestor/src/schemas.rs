@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use arrow::datatypes::{DataType, Fields};
+use arrow::datatypes::Fields;
 use goldrecord_registry::{Client, Schema, SchemaType};
 use goldrecord_service::config::Format;
 
@@ -189,48 +189,4 @@ pub(crate) fn latest(
 pub(crate) enum LatestError {
     Stopped,
     Registry(goldrecord_registry::Error),
-}
-
-/// Where an event's time stands among the columns, and how it is told.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum TimeColumn {
-    /// µs in this column of timestamps.
-    Micros(usize),
-    /// ms in this column of longs.
-    Millis(usize),
-    /// ms in this column of doubles.
-    MillisAsDouble(usize),
-    /// The record's own timestamp.
-    Kafka,
-    /// No such field.
-    Missing,
-}
-
-impl TimeColumn {
-    /// Which of the event's columns it is, if it is one.
-    pub(crate) fn index(self) -> Option<usize> {
-        match self {
-            Self::Micros(index) | Self::Millis(index) | Self::MillisAsDouble(index) => Some(index),
-            Self::Kafka | Self::Missing => None,
-        }
-    }
-
-    /// Finds the field among the event's. A field of another type is refused.
-    pub(crate) fn find(fields: &Fields, name: Option<&str>) -> Result<Self, Misfit> {
-        let Some(name) = name else {
-            return Ok(Self::Kafka);
-        };
-        let Some((index, field)) = fields.find(name) else {
-            return Ok(Self::Missing);
-        };
-        match field.data_type() {
-            DataType::Timestamp(..) => Ok(Self::Micros(index)),
-            DataType::Int64 => Ok(Self::Millis(index)),
-            DataType::Float64 => Ok(Self::MillisAsDouble(index)),
-            other => Err(Misfit(format!(
-                "the event's time `{name}` is of type {other}; it must be a timestamp or a number of milliseconds \
-                 (ingestor.topic.NAME.event_time names another field, or `kafka`)"
-            ))),
-        }
-    }
 }

@@ -154,7 +154,9 @@ fn is_own(name: &str) -> bool {
 
 /// Refuses fields that would take the name of a column of ours.
 pub fn check_names(fields: &[crate::decode::Field]) -> Result<(), Misfit> {
-    match fields.iter().find(|field| is_own(&field.name)) {
+    // To many readers names are the same that differ in case alone.
+    let is_ours = |name: &str| is_own(&name.to_lowercase());
+    match fields.iter().find(|field| is_ours(&field.name)) {
         Some(field) => Err(Misfit(format!(
             "the field `{}` has a name that the table needs itself (`{PREFIX}…` and `{EVENT_DATE}`); rename it",
             field.name

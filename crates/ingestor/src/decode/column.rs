@@ -283,6 +283,23 @@ impl Column {
     }
 }
 
+/// Bytes that a row of a column takes at least, roughly.
+pub(super) fn width(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::Boolean => 1,
+        DataType::Int64 | DataType::Float64 | DataType::Timestamp(..) => 8,
+        DataType::Decimal128(..) => 16,
+        DataType::Struct(fields) => {
+            1 + fields
+                .iter()
+                .map(|field| width(field.data_type()))
+                .sum::<usize>()
+        }
+        // Days, and the offsets of text, bytes, lists and maps.
+        _ => 4,
+    }
+}
+
 fn mismatch(data_type: &DataType) -> ArrowError {
     ArrowError::SchemaError(format!("the column's values are not of type {data_type}"))
 }

@@ -1,15 +1,21 @@
 //! Reading Avro's binary primitives.
 
 use super::fault::{Code, Fault};
+use super::room::Room;
 
 /// The bytes not yet read.
 pub(super) struct Cursor<'a> {
     rest: &'a [u8],
+    /// For the items of lists and maps.
+    pub(super) room: Room,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self {
+            rest: bytes,
+            room: Room::new(),
+        }
     }
 
     pub(super) fn left(&self) -> usize {

@@ -35,6 +35,8 @@ pub enum Code {
     ExtraField,
     /// Nested deeper than we follow.
     TooDeep,
+    /// Lists and maps that would take more memory than one record may.
+    TooLarge,
     /// The event's time is null, or its field does not exist.
     NoEventTime,
     /// The event's time is outside the accepted range.
@@ -43,7 +45,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::NullValue,
         Self::EmptyValue,
         Self::NotFramed,
@@ -59,6 +61,7 @@ impl Code {
         Self::MissingField,
         Self::ExtraField,
         Self::TooDeep,
+        Self::TooLarge,
         Self::NoEventTime,
         Self::EventTimeOutOfRange,
     ];
@@ -81,6 +84,7 @@ impl Code {
             Self::MissingField => "missing_field",
             Self::ExtraField => "extra_field",
             Self::TooDeep => "too_deep",
+            Self::TooLarge => "too_large",
             Self::NoEventTime => "no_event_time",
             Self::EventTimeOutOfRange => "event_time_out_of_range",
         }

@@ -2,22 +2,23 @@
 //!
 //! Strict: a value of another type than its schema says is a fault, numbers in quotation marks and null
 //! for a type that does not list it included; so is a required property that is missing, and a property
-//! given twice. A property that the schema does not know is skipped, unless the schema closes the object.
+//! given twice. So is text that is none of its enumeration's. Limits of length, size and pattern are not
+//! looked at. A property that the schema does not know is skipped, unless the schema closes the object.
 
+mod quick;
+mod schema;
 mod text;
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::fmt;
 
 use arrow::datatypes::{DataType, Fields};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
 
 use self::text::Text;
-use super::column::{Column, Values};
+use super::column::{Column, Values, width};
+use super::evolve::{place, takes};
 use super::fault::{Code, Fault};
-use super::shape::{Field, Misfit, Shape, place};
+use super::shape::{Field, Misfit, Shape};
 
 /// Values nested deeper than this are refused, in schemas and in records.
 const MAX_DEPTH: usize = 64;
@@ -41,6 +42,8 @@ struct Property {
     kind: Kind,
     required: bool,
     column: usize,
+    /// The name and the colon as producers write them; empty where the name holds what must be escaped.
+    written: String,
     /// The property that came after this one, the last time: producers keep to an order.
     follower: Cell<usize>,
 }
@@ -58,43 +61,18 @@ enum Want {
     Long,
     Double,
     Text,
+    /// One of these texts.
+    Enum(Vec<String>),
     /// An integer, and how many microseconds one of it is.
     Timestamp(i64),
-    List(Box<Kind>),
-    Map(Box<Kind>),
+    /// The elements, and how many bytes each takes in the column at least.
+    List(Box<Kind>, usize),
+    /// The same for a map's values, their keys included.
+    Map(Box<Kind>, usize),
     Object(Object),
 }
 
 impl Object {
-    /// Reads a schema, whose top must be an object.
-    pub(super) fn parse(text: &str) -> Result<Self, Misfit> {
-        let schema: Value = serde_json::from_str(text)
-            .map_err(|error| Misfit(format!("no JSON Schema: {error}")))?;
-        match Kind::parse(&schema, 0)?.want {
-            Want::Object(mut object) => {
-                object.sort_as_written(text);
-                Ok(object)
-            }
-            _ => Err(Misfit(
-                "the schema's top is no object with properties; wrap the value in one".into(),
-            )),
-        }
-    }
-
-    /// Puts the properties into the order of the schema's text, which becomes the table's.
-    fn sort_as_written(&mut self, text: &str) {
-        let written: Written = serde_json::from_str(text).unwrap_or_default();
-        let rank = |name: &str| written.properties.0.iter().position(|other| other == name);
-        self.properties
-            .sort_by_key(|property| rank(&property.field.name));
-        self.by_name = self
-            .properties
-            .iter()
-            .enumerate()
-            .map(|(index, property)| (property.field.name.clone(), index))
-            .collect();
-    }
-
     pub(super) fn fields(&self) -> Vec<Field> {
         self.properties
             .iter()
@@ -106,24 +84,32 @@ impl Object {
         let mut free = vec![true; columns.len()];
         for property in &mut self.properties {
             let name = &property.field.name;
-            let index = place(
-                columns.iter().map(|column| column.name().as_str()),
-                &property.field,
-            )
-            .ok_or_else(|| Misfit(format!("property `{name}` has no column")))?;
-            free[index] = false;
+            let index = place(columns, &property.field)
+                .ok_or_else(|| Misfit(format!("property `{name}` has no column")))?;
+            if !std::mem::replace(&mut free[index], false) {
+                return Err(Misfit(format!(
+                    "two properties claim the column `{}`",
+                    columns[index].name()
+                )));
+            }
             property
                 .kind
                 .bind(columns[index].data_type())
                 .map_err(|Misfit(why)| Misfit(format!("property `{name}`: {why}")))?;
             property.column = index;
+            let plain = quick::plain_length(name.as_bytes()).is_none();
+            property.written = if plain {
+                format!("\"{name}\":")
+            } else {
+                String::new()
+            };
         }
         self.absent = (0..columns.len()).filter(|index| free[*index]).collect();
         Ok(())
     }
 
     /// One whole document into the next row.
-    pub(super) fn decode(&self, value: &[u8], columns: &mut [Column]) -> Result<(), Fault> {
+    pub(super) fn decode(&self, value: &[u8], columns: &mut [Column]) -> Result<usize, Fault> {
         let mut text = Text::new(value)?;
         text.skip_space();
         self.read(&mut text, columns, 0)?;
@@ -142,7 +128,12 @@ impl Object {
         let mut seen = 0;
         let mut more = text.first_item(b'}')?;
         while more {
-            let known = self.find(guess, text.key()?.as_ref())?;
+            let guessed = self.properties.get(guess.get());
+            let known = if guessed.is_some_and(|property| text.takes(&property.written)) {
+                Some(guess.get())
+            } else {
+                self.find(guess, text.key()?.as_ref())?
+            };
             match known {
                 Some(index) => {
                     let property = &self.properties[index];
@@ -233,6 +224,18 @@ impl Kind {
                 text.string_into(runs.open())?;
                 runs.close();
             }
+            (Want::Enum(symbols), Values::Bytes(runs)) => {
+                let start = runs.open().len();
+                text.string_into(runs.open())?;
+                let found = &runs.open()[start..];
+                if !symbols.iter().any(|symbol| symbol.as_bytes() == found) {
+                    return Err(Fault::new(
+                        Code::TypeMismatch,
+                        "a text that the schema's enumeration does not have",
+                    ));
+                }
+                runs.close();
+            }
             (Want::Long, Values::Long(values)) => values.push(text.integer()?),
             (Want::Long, Values::Double(values)) => values.push(text.integer()? as f64),
             (Want::Double, Values::Double(values)) => values.push(text.number()?),
@@ -246,19 +249,21 @@ impl Kind {
                 })?);
             }
             (Want::Boolean, Values::Boolean(values)) => values.append(text.boolean()?),
-            (Want::List(element), Values::List(_, child)) => {
+            (Want::List(element, width), Values::List(_, child)) => {
                 text.array_begins()?;
                 let mut more = text.first_item(b']')?;
                 while more {
+                    text.room.spend(*width)?;
                     element.read(text, child, depth + 1)?;
                     more = text.next_item(b']')?;
                 }
                 column.values.close_row();
             }
-            (Want::Map(value), Values::Map(_, keys, child)) => {
+            (Want::Map(value, width), Values::Map(_, keys, child)) => {
                 text.object_begins()?;
                 let mut more = text.first_item(b'}')?;
                 while more {
+                    text.room.spend(*width)?;
                     keys.push(text.key()?.as_bytes());
                     value.read(text, child, depth + 1)?;
                     more = text.next_item(b'}')?;
@@ -277,10 +282,10 @@ impl Kind {
             Want::Boolean => Shape::Boolean,
             Want::Long => Shape::Long,
             Want::Double => Shape::Double,
-            Want::Text => Shape::Text,
+            Want::Text | Want::Enum(_) => Shape::Text,
             Want::Timestamp(_) => Shape::Timestamp,
-            Want::List(element) => Shape::List(Box::new(element.shape())),
-            Want::Map(value) => Shape::Map(Box::new(value.shape())),
+            Want::List(element, _) => Shape::List(Box::new(element.shape())),
+            Want::Map(value, _) => Shape::Map(Box::new(value.shape())),
             Want::Object(object) => Shape::Record(object.fields()),
         }
     }
@@ -289,173 +294,23 @@ impl Kind {
         let shape = self.shape();
         match (&mut self.want, column) {
             (Want::Object(object), DataType::Struct(fields)) => object.bind(fields),
-            (Want::List(element), DataType::List(field)) => element.bind(field.data_type()),
-            (Want::Map(value), DataType::Map(entries, _)) => match entries.data_type() {
-                DataType::Struct(pair) => value.bind(pair[1].data_type()),
+            (Want::List(element, taken), DataType::List(field)) => {
+                *taken = width(field.data_type());
+                element.bind(field.data_type())
+            }
+            (Want::Map(value, taken), DataType::Map(entries, _)) => match entries.data_type() {
+                DataType::Struct(pair) => {
+                    *taken = width(entries.data_type());
+                    value.bind(pair[1].data_type())
+                }
                 _ => Err(Misfit("the table's map has no entries".into())),
             },
-            (Want::Long, DataType::Float64) => Ok(()),
-            _ if Some(shape) == Shape::of(column) => Ok(()),
+            (want @ Want::Timestamp(_), DataType::Int64) => {
+                *want = Want::Long;
+                Ok(())
+            }
+            _ if takes(column, &shape) => Ok(()),
             _ => Err(Misfit(format!("the table's column is {column}"))),
         }
-    }
-
-    fn parse(schema: &Value, depth: usize) -> Result<Self, Misfit> {
-        if depth > MAX_DEPTH {
-            return Err(Misfit(format!("nested deeper than {MAX_DEPTH}")));
-        }
-        if schema.get("$ref").is_some() {
-            return Err(Misfit("`$ref` is not supported; write the type out".into()));
-        }
-        for word in ["anyOf", "oneOf"] {
-            if let Some(branches) = schema.get(word) {
-                return Self::of_branches(word, branches, depth);
-            }
-        }
-        let (name, nullable) = match schema.get("type") {
-            Some(Value::String(name)) => (name.as_str(), false),
-            Some(Value::Array(names)) => {
-                let nullable = names.iter().any(|name| name == "null");
-                let others: Vec<&str> = names
-                    .iter()
-                    .filter_map(Value::as_str)
-                    .filter(|name| *name != "null")
-                    .collect();
-                match others.as_slice() {
-                    [one] => (*one, nullable),
-                    // Every integer is a number.
-                    ["integer", "number"] | ["number", "integer"] => ("number", nullable),
-                    _ => {
-                        return Err(Misfit(format!(
-                            "a type of {}; only one, nullable or not, fits a column",
-                            others.join(" or ")
-                        )));
-                    }
-                }
-            }
-            _ if schema.get("properties").is_some() => ("object", false),
-            _ => return Err(Misfit("no `type`; a column needs one".into())),
-        };
-        let format = schema.get("format").and_then(Value::as_str);
-        let want = match (name, format) {
-            ("boolean", _) => Want::Boolean,
-            ("integer", Some("timestamp-millis")) => Want::Timestamp(1_000),
-            ("integer", Some("timestamp-micros")) => Want::Timestamp(1),
-            ("integer", _) => Want::Long,
-            ("number", _) => Want::Double,
-            ("string", _) => Want::Text,
-            ("array", _) => match schema.get("items") {
-                Some(items @ Value::Object(_)) => Want::List(Box::new(
-                    Self::parse(items, depth + 1)
-                        .map_err(|Misfit(why)| Misfit(format!("items: {why}")))?,
-                )),
-                _ => return Err(Misfit("an array whose `items` are not of one type".into())),
-            },
-            ("object", _) => Self::object(schema, depth)?,
-            (other, _) => return Err(Misfit(format!("a type `{other}`"))),
-        };
-        Ok(Self { want, nullable })
-    }
-
-    fn of_branches(word: &str, branches: &Value, depth: usize) -> Result<Self, Misfit> {
-        let branches = branches.as_array().map(Vec::as_slice).unwrap_or_default();
-        let is_null = |branch: &&Value| branch.get("type").is_some_and(|name| name == "null");
-        let others: Vec<&Value> = branches.iter().filter(|branch| !is_null(branch)).collect();
-        match others.as_slice() {
-            [one] => {
-                let kind = Self::parse(one, depth + 1)?;
-                Ok(Self {
-                    nullable: kind.nullable || others.len() < branches.len(),
-                    ..kind
-                })
-            }
-            _ => Err(Misfit(format!(
-                "`{word}` of {} types; only one, nullable or not, fits a column",
-                others.len()
-            ))),
-        }
-    }
-
-    fn object(schema: &Value, depth: usize) -> Result<Want, Misfit> {
-        let required: Vec<&str> = schema
-            .get("required")
-            .and_then(Value::as_array)
-            .map(|names| names.iter().filter_map(Value::as_str).collect())
-            .unwrap_or_default();
-        let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
-            return match schema.get("additionalProperties") {
-                Some(values @ Value::Object(_)) => {
-                    Ok(Want::Map(Box::new(Self::parse(values, depth + 1)?)))
-                }
-                _ => Err(Misfit(
-                    "an object of unknown properties; list them under `properties`".into(),
-                )),
-            };
-        };
-        let properties = properties
-            .iter()
-            .map(|(name, schema)| {
-                let kind = Self::parse(schema, depth + 1)
-                    .map_err(|Misfit(why)| Misfit(format!("property `{name}`: {why}")))?;
-                Ok(Property {
-                    field: Field {
-                        name: name.clone(),
-                        aliases: Vec::new(),
-                        shape: kind.shape(),
-                        comment: schema
-                            .get("description")
-                            .and_then(Value::as_str)
-                            .map(str::to_owned),
-                    },
-                    required: required.contains(&name.as_str()),
-                    kind,
-                    column: 0,
-                    follower: Cell::new(0),
-                })
-            })
-            .collect::<Result<Vec<_>, Misfit>>()?;
-        Ok(Want::Object(Object {
-            by_name: properties
-                .iter()
-                .enumerate()
-                .map(|(index, property)| (property.field.name.clone(), index))
-                .collect(),
-            properties,
-            closed: schema.get("additionalProperties") == Some(&Value::Bool(false)),
-            absent: Vec::new(),
-            first: Cell::new(0),
-        }))
-    }
-}
-
-/// The names of an object's properties in the order of the text.
-#[derive(Default, serde::Deserialize)]
-struct Written {
-    #[serde(default)]
-    properties: Names,
-}
-
-#[derive(Default)]
-struct Names(Vec<String>);
-
-impl<'de> Deserialize<'de> for Names {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Keys;
-        impl<'de> Visitor<'de> for Keys {
-            type Value = Names;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Names, M::Error> {
-                let mut names = Vec::new();
-                while let Some((name, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
-                    names.push(name);
-                }
-                Ok(Names(names))
-            }
-        }
-        deserializer.deserialize_map(Keys)
     }
 }

@@ -7,11 +7,17 @@
 pub mod avro;
 pub mod column;
 mod cursor;
+mod evolve;
 mod fault;
 pub mod json;
 mod plan;
+mod room;
 mod shape;
 
+pub use evolve::{NAMES, merge};
 pub use fault::{Code, Fault};
 pub use plan::Plan;
-pub use shape::{Field, Misfit, Shape, merge};
+pub use shape::{Field, Misfit, Shape};
+
+#[cfg(test)]
+mod tests;

@@ -43,9 +43,10 @@ impl Plan {
         }
     }
 
-    /// Decodes one record into the next row of the columns. After a fault the columns are as before.
+    /// Decodes one record into the next row of the columns, and tells how many bytes the items of its lists
+    /// and maps took there. After a fault the columns are as before.
     #[inline]
-    pub fn decode(&self, value: &[u8], columns: &mut [Column]) -> Result<(), Fault> {
+    pub fn decode(&self, value: &[u8], columns: &mut [Column]) -> Result<usize, Fault> {
         let row = columns.first().map_or(0, Column::len);
         let decoded = match self {
             Self::Avro(record) => record.decode(value, columns),

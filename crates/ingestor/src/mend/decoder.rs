@@ -11,8 +11,8 @@ use super::{Bad, Fixes};
 use crate::bronze::{Events, Origin};
 use crate::decode::{Code, Fault, Misfit, Plan, merge};
 use crate::error::{Error, Result};
-use crate::judge::{self, event_time, split};
-use crate::schemas::{self, Schemas, TimeColumn};
+use crate::judge::{self, TimeColumn, event_time, split};
+use crate::schemas::{self, Schemas};
 use crate::settings::{EventTime, TopicSettings};
 
 /// Decodes a topic's records outside of a run.

@@ -72,6 +72,7 @@ impl Worker<'_> {
             return Ok(());
         }
         let batch = self.events.finish(now());
+        self.items = 0;
         self.held.set(0);
         self.push(batch)
     }
@@ -170,6 +171,7 @@ impl Worker<'_> {
     pub(super) fn abandoned(&mut self, stored: &BTreeMap<i32, (i32, i64)>) -> Turn {
         let back = self.topic.abandoned(stored);
         self.events.take_back_all();
+        self.items = 0;
         self.others = Others::default();
         self.listed.clear();
         self.held.set(0);

@@ -19,11 +19,12 @@ use crate::bronze::{Cause, Events, Others};
 use crate::consumer::{Command, Event};
 use crate::digest::Digest;
 use crate::error::Error;
+use crate::judge::TimeColumn;
 use crate::keeper::{Flushed, Job, Reply};
 use crate::memory::{Budget, Charge};
 use crate::metrics::Rows;
 use crate::protocol::{Opened, Position, Range, Topic};
-use crate::schemas::{Schemas, TimeColumn};
+use crate::schemas::Schemas;
 use crate::settings::{FlushPolicy, Settings, TopicSettings};
 use crate::shared::Shared;
 
@@ -52,6 +53,8 @@ pub(crate) struct Worker<'a> {
     unframed: Option<u32>,
     events: Events,
     others: Others,
+    /// Bytes that items of lists and maps take among the events.
+    items: usize,
     time: TimeColumn,
     /// Gaps to be listed in one row a flush, by partition.
     listed: BTreeMap<i32, Vec<Range>>,
@@ -112,6 +115,7 @@ impl<'a> Worker<'a> {
             unframed: None,
             events,
             others: Others::default(),
+            items: 0,
             time: TimeColumn::Missing,
             listed: BTreeMap::new(),
             filling: Filling::default(),

@@ -60,7 +60,8 @@ impl Worker<'_> {
                         Known::Bad(fault, _) => Err(fault.clone()),
                         Known::Ready(plan) => plan
                             .decode(payload, &mut self.events.columns)
-                            .and_then(|()| {
+                            .and_then(|items| {
+                                self.items += items;
                                 let columns = &self.events.columns;
                                 event_time(self.time, columns, record.timestamp_ms, &accepted)
                             }),
@@ -97,7 +98,8 @@ impl Worker<'_> {
             self.filling.records += 1;
             self.filling.bytes +=
                 (record.value.map_or(0, <[u8]>::len) + record.key.map_or(0, <[u8]>::len)) as u64;
-            if self.events.len() >= BATCH_ROWS {
+            // Lists may take much more than the bytes that they came in.
+            if self.events.len() >= BATCH_ROWS || self.items >= BATCH_BYTES {
                 self.send_events()?;
             }
         }

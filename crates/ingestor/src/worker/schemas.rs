@@ -8,9 +8,10 @@ use super::{Ended, Turn, Worker};
 use crate::bronze::{self, Events};
 use crate::decode::{Code, Fault, Field, Misfit};
 use crate::error::Error;
+use crate::judge::TimeColumn;
 use crate::keeper::{Job, Reply};
 use crate::metrics::Server;
-use crate::schemas::{self, Answer, Known, LatestError, TimeColumn};
+use crate::schemas::{self, Answer, Known, LatestError};
 use crate::settings::EventTime;
 use crate::shared::Backoff;
 

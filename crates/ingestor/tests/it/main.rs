@@ -2,16 +2,23 @@
 
 mod any_order;
 mod bad_records;
+#[path = "../corpus/mod.rs"]
+mod corpus;
+mod decoders;
 mod documents;
 mod exactly_once;
 mod failover;
 mod formats;
 mod limits;
 mod metrics;
+mod outside;
 mod refusals;
 mod replays;
 mod rewinds;
 mod secured;
 mod servers;
+#[path = "../corpus/trial.rs"]
+mod trial;
+mod types;
 mod waits;
 mod world;

@@ -7,10 +7,11 @@ mod value;
 
 use arrow::datatypes::{DataType, Fields};
 
-use super::column::Column;
+use super::column::{Column, width};
 use super::cursor::Cursor;
+use super::evolve::{place, takes};
 use super::fault::{Code, Fault};
-use super::shape::{Field, Misfit, Shape, place};
+use super::shape::{Field, Misfit, Shape};
 
 /// A record's fields in the order in which they are written.
 #[derive(Debug)]
@@ -41,8 +42,10 @@ enum Written {
     Bytes,
     Fixed(usize),
     Enum(Vec<String>),
-    /// Sixteen bytes that are shown as text.
-    Uuid,
+    /// Sixteen bytes that are shown as text; true: behind their length.
+    Uuid(bool),
+    /// Twelve bytes that are shown as text.
+    Duration,
     /// Bytes behind their length, or so many.
     Decimal(u8, i8, Option<usize>),
     Date,
@@ -52,8 +55,10 @@ enum Written {
     Nullable(bool, Box<Written>),
     /// A union of one branch.
     Only(Box<Written>),
-    List(Box<Written>),
-    Map(Box<Written>),
+    /// The elements, and how many bytes each takes in the column at least.
+    List(Box<Written>, usize),
+    /// The same for a map's values, their keys included.
+    Map(Box<Written>, usize),
     Record(Record),
 }
 
@@ -80,11 +85,8 @@ impl Record {
                 continue;
             }
             let name = &member.field.name;
-            let index = place(
-                columns.iter().map(|column| column.name().as_str()),
-                &member.field,
-            )
-            .ok_or_else(|| Misfit(format!("field `{name}` has no column")))?;
+            let index = place(columns, &member.field)
+                .ok_or_else(|| Misfit(format!("field `{name}` has no column")))?;
             if !std::mem::replace(&mut free[index], false) {
                 return Err(Misfit(format!(
                     "two fields claim the column `{}`",
@@ -102,11 +104,11 @@ impl Record {
     }
 
     /// One whole datum into the next row.
-    pub(super) fn decode(&self, value: &[u8], columns: &mut [Column]) -> Result<(), Fault> {
+    pub(super) fn decode(&self, value: &[u8], columns: &mut [Column]) -> Result<usize, Fault> {
         let mut cursor = Cursor::new(value);
         self.row(&mut cursor, columns)?;
         match cursor.left() {
-            0 => Ok(()),
+            0 => Ok(cursor.room.spent()),
             left => Err(Fault::new(
                 Code::TrailingBytes,
                 format!("{left} bytes are left after the last field"),
@@ -139,30 +141,56 @@ impl Written {
             Self::Boolean => Shape::Boolean,
             Self::Int | Self::Long => Shape::Long,
             Self::Float | Self::Double => Shape::Double,
-            Self::Text | Self::Enum(_) | Self::Uuid | Self::LocalTimestamp(_) => Shape::Text,
+            Self::Text
+            | Self::Enum(_)
+            | Self::Uuid(_)
+            | Self::Duration
+            | Self::LocalTimestamp(_) => Shape::Text,
             Self::Bytes | Self::Fixed(_) => Shape::Bytes,
             Self::Decimal(precision, scale, _) => Shape::Decimal(*precision, *scale),
             Self::Date => Shape::Date,
             Self::Timestamp(_) => Shape::Timestamp,
             Self::Nullable(_, inner) | Self::Only(inner) => return inner.shape(),
-            Self::List(element) => Shape::List(Box::new(element.shape()?)),
-            Self::Map(value) => Shape::Map(Box::new(value.shape()?)),
+            Self::List(element, _) => Shape::List(Box::new(element.shape()?)),
+            Self::Map(value, _) => Shape::Map(Box::new(value.shape()?)),
             Self::Record(record) => Shape::Record(record.fields()),
         })
     }
 
     fn bind(&mut self, column: &DataType) -> Result<(), Misfit> {
-        match (self, column) {
+        match (&mut *self, column) {
             (Self::Nullable(_, inner) | Self::Only(inner), column) => inner.bind(column),
             (Self::Record(record), DataType::Struct(fields)) => record.bind(fields),
-            (Self::List(element), DataType::List(field)) => element.bind(field.data_type()),
-            (Self::Map(value), DataType::Map(entries, _)) => match entries.data_type() {
-                DataType::Struct(pair) => value.bind(pair[1].data_type()),
+            (Self::List(element, taken), DataType::List(field)) => {
+                *taken = width(field.data_type());
+                element.bind(field.data_type())
+            }
+            (Self::Map(value, taken), DataType::Map(entries, _)) => match entries.data_type() {
+                DataType::Struct(pair) => {
+                    *taken = width(entries.data_type());
+                    value.bind(pair[1].data_type())
+                }
                 _ => Err(Misfit("the table's map has no entries".into())),
             },
-            (Self::Int | Self::Long, DataType::Float64)
-            | (Self::Text | Self::Enum(_), DataType::Binary) => Ok(()),
-            (written, column) if written.shape() == Shape::of(column) => Ok(()),
+            // Bytes and strings are written alike.
+            (Self::Bytes, DataType::Utf8) => {
+                *self = Self::Text;
+                Ok(())
+            }
+            (Self::Fixed(_), DataType::Utf8) => Err(Misfit(
+                "the table's column is text, which fixed bytes are not promoted to".into(),
+            )),
+            (Self::Timestamp(_), DataType::Int64) => {
+                *self = Self::Long;
+                Ok(())
+            }
+            (Self::Date, DataType::Int64) => {
+                *self = Self::Int;
+                Ok(())
+            }
+            (written, column) if written.shape().is_some_and(|shape| takes(column, &shape)) => {
+                Ok(())
+            }
             (_, column) => Err(Misfit(format!("the table's column is {column}"))),
         }
     }

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use apache_avro::Schema;
-use apache_avro::schema::{InnerDecimalSchema, Name, RecordSchema, UuidSchema};
+use apache_avro::schema::{
+    FixedSchema, InnerDecimalSchema, Name, RecordField, RecordSchema, UuidSchema,
+};
 
 use super::{Member, Record, Unit, Written};
-use crate::decode::shape::{Field, Misfit, Shape};
+use crate::decode::shape::{Field, MAX_FIELDS, Misfit, Shape};
 
 /// Records within records deeper than this are refused with the schema.
 const MAX_DEPTH: usize = 32;
@@ -26,6 +28,8 @@ impl Record {
         Reader {
             names,
             within: Vec::new(),
+            path: Vec::new(),
+            fields: 0,
         }
         .record(record)
     }
@@ -34,17 +38,11 @@ impl Record {
 /// Named types by their full name. Avro defines a name once, at its first use.
 fn collect_names<'a>(schema: &'a Schema, names: &mut HashMap<&'a Name, &'a Schema>) {
     match schema {
+        Schema::Ref { .. } => return,
         Schema::Record(record) => {
-            names.insert(&record.name, schema);
             for field in &record.fields {
                 collect_names(&field.schema, names);
             }
-        }
-        Schema::Enum(inner) => {
-            names.insert(&inner.name, schema);
-        }
-        Schema::Fixed(inner) => {
-            names.insert(&inner.name, schema);
         }
         Schema::Array(inner) => collect_names(&inner.items, names),
         Schema::Map(inner) => collect_names(&inner.types, names),
@@ -54,24 +52,42 @@ fn collect_names<'a>(schema: &'a Schema, names: &mut HashMap<&'a Name, &'a Schem
             .for_each(|branch| collect_names(branch, names)),
         _ => {}
     }
+    if let Some(name) = schema.name() {
+        names.insert(name, schema);
+    }
 }
 
 struct Reader<'a> {
     names: HashMap<&'a Name, &'a Schema>,
     /// The records around, outermost first.
     within: Vec<&'a Name>,
+    /// Where we are, for people: names of fields, `[]` for elements, `{}` for a map's values.
+    path: Vec<&'a str>,
+    /// Fields read so far.
+    fields: usize,
 }
 
 impl<'a> Reader<'a> {
+    fn misfit(&self, why: impl std::fmt::Display) -> Misfit {
+        let mut path = String::new();
+        for part in &self.path {
+            if !path.is_empty() && !matches!(*part, "[]" | "{}") {
+                path.push('.');
+            }
+            path.push_str(part);
+        }
+        Misfit(format!("field `{path}`: {why}"))
+    }
+
     fn record(&mut self, record: &'a RecordSchema) -> Result<Record, Misfit> {
         if self.within.contains(&&record.name) {
-            return Err(Misfit(format!(
+            return Err(self.misfit(format!(
                 "record `{}` contains itself; a table has no place for recursion",
                 record.name
             )));
         }
         if self.within.len() >= MAX_DEPTH {
-            return Err(Misfit(format!(
+            return Err(self.misfit(format!(
                 "record `{}` is nested deeper than {MAX_DEPTH}",
                 record.name
             )));
@@ -81,40 +97,42 @@ impl<'a> Reader<'a> {
             .fields
             .iter()
             .map(|field| {
-                let written = self
-                    .written(&field.schema)
-                    .map_err(|Misfit(why)| Misfit(format!("field `{}`: {why}", field.name)))?;
-                let comment = match (&field.doc, unit_of_time(&field.schema)) {
-                    (Some(doc), Some(unit)) => Some(format!("{doc} ({unit})")),
-                    (None, Some(unit)) => Some(unit.to_owned()),
-                    (doc, None) => doc.clone(),
-                };
-                let shape = match written.shape() {
-                    Some(shape) => shape,
-                    None if matches!(written, Written::Null) => Shape::Boolean,
-                    None => {
-                        return Err(Misfit(format!(
-                            "field `{}` holds nothing but nulls",
-                            field.name
-                        )));
-                    }
-                };
-                Ok(Member {
-                    field: Field {
-                        name: field.name.clone(),
-                        aliases: field.aliases.clone(),
-                        shape,
-                        comment,
-                    },
-                    written,
-                    column: None,
-                })
+                self.path.push(&field.name);
+                let member = self.member(field);
+                self.path.pop();
+                member
             })
             .collect::<Result<_, _>>()?;
         self.within.pop();
         Ok(Record {
             members,
             absent: Vec::new(),
+        })
+    }
+
+    fn member(&mut self, field: &'a RecordField) -> Result<Member, Misfit> {
+        self.fields += 1;
+        if self.fields > MAX_FIELDS {
+            return Err(self.misfit(format!(
+                "the schema has more than {MAX_FIELDS} fields, those of records counted wherever they stand"
+            )));
+        }
+        let written = self.written(&field.schema)?;
+        let comment = match (&field.doc, unit_of_time(&field.schema)) {
+            (Some(doc), Some(unit)) => Some(format!("{doc} ({unit})")),
+            (None, Some(unit)) => Some(unit.to_owned()),
+            (doc, None) => doc.clone(),
+        };
+        Ok(Member {
+            field: Field {
+                name: field.name.clone(),
+                aliases: field.aliases.clone(),
+                // A field of nothing but nulls has no column.
+                shape: written.shape().unwrap_or(Shape::Boolean),
+                comment,
+            },
+            written,
+            column: None,
         })
     }
 
@@ -128,21 +146,23 @@ impl<'a> Reader<'a> {
             Schema::Double => Written::Double,
             Schema::Bytes => Written::Bytes,
             Schema::String | Schema::Uuid(UuidSchema::String) => Written::Text,
-            Schema::Uuid(UuidSchema::Fixed(_)) => Written::Uuid,
-            Schema::Fixed(fixed) => Written::Fixed(fixed.size),
+            Schema::Uuid(UuidSchema::Fixed(_)) => Written::Uuid(false),
+            Schema::Uuid(UuidSchema::Bytes) => Written::Uuid(true),
+            Schema::Duration(_) => Written::Duration,
+            Schema::Fixed(fixed) => Written::Fixed(self.size(fixed)?),
             Schema::Enum(inner) => Written::Enum(inner.symbols.clone()),
             Schema::Decimal(decimal) => {
                 let (precision, scale) =
                     (u8::try_from(decimal.precision), i8::try_from(decimal.scale));
                 let (Ok(precision @ 1..=38), Ok(scale)) = (precision, scale) else {
-                    return Err(Misfit(format!(
+                    return Err(self.misfit(format!(
                         "a decimal of {} digits; 38 is the most",
                         decimal.precision
                     )));
                 };
                 let size = match &decimal.inner {
                     InnerDecimalSchema::Bytes => None,
-                    InnerDecimalSchema::Fixed(fixed) => Some(fixed.size),
+                    InnerDecimalSchema::Fixed(fixed) => Some(self.size(fixed)?),
                 };
                 Written::Decimal(precision, scale, size)
             }
@@ -153,15 +173,22 @@ impl<'a> Reader<'a> {
             Schema::LocalTimestampMillis => Written::LocalTimestamp(Unit::Millis),
             Schema::LocalTimestampMicros => Written::LocalTimestamp(Unit::Micros),
             Schema::LocalTimestampNanos => Written::LocalTimestamp(Unit::Nanos),
-            Schema::Array(inner) => Written::List(Box::new(self.something(&inner.items)?)),
-            Schema::Map(inner) => Written::Map(Box::new(self.something(&inner.types)?)),
-            Schema::Record(record) => Written::Record(self.record(record)?),
+            Schema::Array(inner) => Written::List(Box::new(self.item("[]", &inner.items)?), 0),
+            Schema::Map(inner) => Written::Map(Box::new(self.item("{}", &inner.types)?), 0),
+            Schema::Record(record) => {
+                let record = self.record(record)?;
+                if record.fields().is_empty() {
+                    return Err(self
+                        .misfit("a record without fields, or of nulls alone; no column holds it"));
+                }
+                Written::Record(record)
+            }
             Schema::Union(union) => match union.variants() {
                 [only] => Written::Only(Box::new(self.something(only)?)),
                 [Schema::Null, inner] => Written::Nullable(true, Box::new(self.something(inner)?)),
                 [inner, Schema::Null] => Written::Nullable(false, Box::new(self.something(inner)?)),
                 branches => {
-                    return Err(Misfit(format!(
+                    return Err(self.misfit(format!(
                         "a union of {} types; only one type, nullable or not, fits a column",
                         branches.len()
                     )));
@@ -169,21 +196,35 @@ impl<'a> Reader<'a> {
             },
             Schema::Ref { name } => match self.names.get(name).copied() {
                 Some(named) => self.written(named)?,
-                None => return Err(Misfit(format!("the type `{name}` is not defined"))),
+                None => return Err(self.misfit(format!("the type `{name}` is not defined"))),
             },
-            Schema::BigDecimal | Schema::Duration(_) | Schema::Uuid(_) => {
-                return Err(Misfit(
-                    "a type of this logical kind is not supported; use decimal, long or string"
-                        .into(),
+            Schema::BigDecimal => {
+                return Err(self.misfit(
+                    "a decimal whose scale is in its value; give it a precision and a scale (`decimal`)",
                 ));
             }
         })
     }
 
+    /// The size of fixed bytes. Without any, a list of them could be of any length.
+    fn size(&self, fixed: &FixedSchema) -> Result<usize, Misfit> {
+        match fixed.size {
+            0 => Err(self.misfit("fixed bytes of size 0; no value is there to be kept")),
+            size => Ok(size),
+        }
+    }
+
+    fn item(&mut self, part: &'a str, schema: &'a Schema) -> Result<Written, Misfit> {
+        self.path.push(part);
+        let written = self.something(schema);
+        self.path.pop();
+        written
+    }
+
     /// A value that is not always null.
     fn something(&mut self, schema: &'a Schema) -> Result<Written, Misfit> {
         match self.written(schema)? {
-            Written::Null => Err(Misfit("nothing but nulls".into())),
+            Written::Null => Err(self.misfit("nothing but nulls; give it a type")),
             written => Ok(written),
         }
     }

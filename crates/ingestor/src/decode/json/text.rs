@@ -2,19 +2,26 @@
 
 use std::borrow::Cow;
 
-use super::MAX_DEPTH;
+use super::{MAX_DEPTH, quick};
 use crate::decode::fault::{Code, Fault};
+use crate::decode::room::Room;
 
 /// A document, and how far it is read. Its bytes are known to be UTF-8.
 pub(super) struct Text<'a> {
     document: &'a str,
     at: usize,
+    /// For the items of lists and maps.
+    pub(super) room: Room,
 }
 
 impl<'a> Text<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Result<Self, Fault> {
         match std::str::from_utf8(bytes) {
-            Ok(document) => Ok(Self { document, at: 0 }),
+            Ok(document) => Ok(Self {
+                document,
+                at: 0,
+                room: Room::new(),
+            }),
             Err(error) => Err(Fault::new(Code::BadUtf8, error.to_string())),
         }
     }
@@ -70,6 +77,7 @@ impl<'a> Text<'a> {
             Some(b'[') => "an array",
             Some(b't' | b'f') => "a boolean",
             Some(b'-' | b'0'..=b'9') => "a number",
+            Some(b'n') => "null",
             _ => return self.unexpected(wanted),
         };
         Fault::new(
@@ -88,11 +96,11 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Nothing but white space is left.
-    pub(super) fn end(mut self) -> Result<(), Fault> {
+    /// Nothing but white space is left. Tells how many bytes the items of lists and maps took.
+    pub(super) fn end(mut self) -> Result<usize, Fault> {
         self.skip_space();
         match self.bytes().len() - self.at {
-            0 => Ok(()),
+            0 => Ok(self.room.spent()),
             left => Err(Fault::new(
                 Code::TrailingBytes,
                 format!("{left} bytes are left after the object"),
@@ -158,6 +166,17 @@ impl<'a> Text<'a> {
         self.expect(b':', "`:`")?;
         self.skip_space();
         Ok(key)
+    }
+
+    /// Takes a property's name and the colon, if they stand here as `written`.
+    #[inline]
+    pub(super) fn takes(&mut self, written: &str) -> bool {
+        let found = !written.is_empty() && self.bytes()[self.at..].starts_with(written.as_bytes());
+        if found {
+            self.at += written.len();
+            self.skip_space();
+        }
+        found
     }
 
     /// Takes a null, if one stands here.
@@ -239,6 +258,10 @@ impl<'a> Text<'a> {
     /// A number without a fraction; `2.0` and `2e3` are such.
     #[inline]
     pub(super) fn integer(&mut self) -> Result<i64, Fault> {
+        if let Some((value, length)) = quick::integer(&self.bytes()[self.at..]) {
+            self.at += length;
+            return Ok(value);
+        }
         let (text, whole) = self.number_text("an integer")?;
         if whole {
             return text.parse().map_err(|_| too_large(text));
@@ -259,6 +282,10 @@ impl<'a> Text<'a> {
 
     #[inline]
     pub(super) fn number(&mut self) -> Result<f64, Fault> {
+        if let Some((value, length)) = quick::number(&self.bytes()[self.at..]) {
+            self.at += length;
+            return Ok(value);
+        }
         let (text, _) = self.number_text("a number")?;
         match text.parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(value),
@@ -305,10 +332,7 @@ impl<'a> Text<'a> {
     #[inline]
     fn plain_run(&mut self) -> Result<u8, Fault> {
         let rest = &self.bytes()[self.at..];
-        match rest
-            .iter()
-            .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
-        {
+        match quick::plain_length(rest) {
             Some(length) => {
                 self.at += length;
                 match rest[length] {

@@ -1,0 +1,18 @@
+//! Any bytes as a record of framed Avro become one row, which keeps them if it is bad.
+
+#![no_main]
+
+#[path = "../../crates/ingestor/tests/corpus/mod.rs"]
+mod corpus;
+#[path = "../../crates/ingestor/tests/corpus/trial.rs"]
+mod trial;
+
+use libfuzzer_sys::fuzz_target;
+
+use crate::trial::Trial;
+
+thread_local! {
+    static TRIAL: Trial = Trial::avro();
+}
+
+fuzz_target!(|record: &[u8]| TRIAL.with(|trial| trial.holds(record)));
