@@ -2,16 +2,18 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use goldrecord_contract::Event;
 use goldrecord_eventsim::{
-    Config, Error, Format, Input, KafkaSink, KafkaSinkOptions, Ledger, NdjsonSink,
-    SimulationOptions, parse_moment, replay, simulate,
+    Config, Error, Format, Input, KafkaSink, KafkaSinkOptions, Ledger, Live, NdjsonSink,
+    SimulationOptions, live_start, parse_moment, replay, simulate,
 };
 use goldrecord_service::{Shutdown, logs};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::runtime::Runtime;
 
 /// Listeners of a music service, simulated or replayed, to Kafka or files.
 #[derive(Parser)]
@@ -55,6 +57,10 @@ struct SimulateArgs {
     /// A text that every event carries [default: the configuration's tag].
     #[arg(long)]
     tag: Option<String>,
+    /// Send each event when its time comes, from now on, until somebody asks to stop. The simulation begins on
+    /// the first day of this month unless --start says otherwise; what lies before now is not sent.
+    #[arg(long, conflicts_with_all = ["events", "days"])]
+    live: bool,
     /// How many threads simulate; 0 is one for each core.
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
@@ -119,7 +125,7 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
+    let runtime = Runtime::new().context("starting the runtime")?;
     let shutdown = {
         let _inside = runtime.enter();
         Shutdown::on_signals()?
@@ -131,6 +137,9 @@ fn run(command: Command) -> anyhow::Result<()> {
                 "kind": "simulation", "seed": options.seed, "users": options.users, "days": options.days,
                 "start": options.start, "events": options.events,
             });
+            if args.live {
+                return simulate_live(&args, &options, &runtime, &shutdown, source);
+            }
             let mut output = args
                 .output
                 .open(&runtime, &shutdown, options.events, source)?;
@@ -151,6 +160,41 @@ fn run(command: Command) -> anyhow::Result<()> {
     }
 }
 
+/// How long what was sent is flushed for, once somebody asked to stop.
+const FLUSH: Duration = Duration::from_secs(20);
+
+/// In step with the clock. A request to stop is how it ends: what was sent until then is flushed.
+fn simulate_live(
+    args: &SimulateArgs,
+    options: &SimulationOptions,
+    runtime: &Runtime,
+    shutdown: &Shutdown,
+    source: serde_json::Value,
+) -> anyhow::Result<()> {
+    let (asked, give_up) = (shutdown.clone(), Shutdown::new());
+    let last = give_up.clone();
+    runtime.spawn(async move {
+        asked.requested().await;
+        tokio::time::sleep(FLUSH).await;
+        last.request();
+    });
+    let mut output = args.output.open(runtime, &give_up, None, source)?;
+    let mut live = Live::new(runtime.handle(), shutdown);
+    let ended = simulate(options, shutdown, |event| {
+        if live.admits(event.ts)? {
+            output.take(event)?;
+        }
+        Ok(())
+    });
+    match ended {
+        Ok(_) | Err(Error::Stopped { .. }) => output.finish(),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The most days that can be simulated: a live run has no end.
+const FOR_EVER: u32 = 36_500;
+
 fn simulation(args: &SimulateArgs) -> anyhow::Result<SimulationOptions> {
     let config = args
         .site
@@ -163,6 +207,10 @@ fn simulation(args: &SimulateArgs) -> anyhow::Result<SimulationOptions> {
     options.days = args.days.unwrap_or(options.days);
     options.seed = args.seed.unwrap_or(options.seed);
     options.first_user_id = args.first_user_id.unwrap_or(options.first_user_id);
+    if args.live {
+        options.days = FOR_EVER;
+        options.start = live_start();
+    }
     if let Some(start) = &args.start {
         options.start = parse_moment(start).context("--start")?;
     }
@@ -187,7 +235,7 @@ struct Opened {
 impl Output {
     fn open(
         &self,
-        runtime: &tokio::runtime::Runtime,
+        runtime: &Runtime,
         shutdown: &Shutdown,
         expected: Option<u64>,
         source: serde_json::Value,
@@ -215,12 +263,7 @@ impl Output {
 
     async fn kafka(&self, shutdown: &Shutdown) -> anyhow::Result<KafkaSink> {
         let config = goldrecord_service::Config::load(self.config.as_deref())?;
-        let access = goldrecord_registry::Access {
-            user: config.registry.user.clone(),
-            password: config.registry.password()?,
-            ca_file: config.registry.ca_file.clone(),
-        };
-        let registry = goldrecord_registry::Client::with_access(&config.registry.url, &access)?;
+        let registry = goldrecord_registry::Client::of(&config.registry)?;
         let options = KafkaSinkOptions {
             access: goldrecord_service::kafka::Access::load(&config.kafka)?,
             bootstrap_servers: config.kafka.bootstrap_servers,
