@@ -19,9 +19,12 @@ let
     span = types.strMatching "[0-9][0-9_]* *(ms|s|m|h|d)" // {
       description = "time such as 500ms, 10s, 5m, 1h or 7d";
     };
-    bytes = types.strMatching "[0-9][0-9_]* *(B|KiB|MiB|GiB)?" // {
-      description = "size such as 512KiB, 64MiB or 1GiB";
-    };
+    bytes = types.either types.ints.unsigned (
+      types.strMatching "[0-9][0-9_]* *(B|KiB|MiB|GiB)"
+      // {
+        description = "size such as 512KiB, 64MiB or 1GiB";
+      }
+    );
   };
   typeOf =
     kind:
