@@ -29,6 +29,9 @@ pub enum Error {
         /// What is wrong and what would do.
         why: String,
     },
+    /// A credential that cannot be read.
+    #[error("schema registry: {0}")]
+    Credential(Arc<goldrecord_service::Error>),
     /// No HTTP client could be made.
     #[error("no HTTP client for the schema registry: {0}")]
     HttpClient(Arc<reqwest::Error>),
@@ -171,6 +174,7 @@ impl Error {
             // Wrong or missing credentials say nothing about the schema either.
             Self::Refused { status, .. } => matches!(status, 401 | 403 | 407),
             Self::Url { .. }
+            | Self::Credential(_)
             | Self::Access { .. }
             | Self::Unknown { .. }
             | Self::Incompatible { .. }

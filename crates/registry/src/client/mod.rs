@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use goldrecord_service::config;
 use reqwest::Method;
 use url::Url;
 
@@ -48,6 +49,17 @@ impl Client {
     /// the API may lie under one. Nothing is asked yet.
     pub fn new(url: &str) -> Result<Self> {
         Self::with_access(url, &Access::default())
+    }
+
+    /// A client of the registry that `[registry]` names, let in by the credentials that it needs.
+    pub fn of(config: &config::Registry) -> Result<Self> {
+        let password = config.password();
+        let access = Access {
+            user: config.user.clone(),
+            password: password.map_err(|error| Error::Credential(Arc::new(error)))?,
+            ca_file: config.ca_file.clone(),
+        };
+        Self::with_access(&config.url, &access)
     }
 
     /// The same, let in as `access` says; with `https://` over TLS.
