@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use goldrecord_ingestor::{Ingestor, Metrics, Settings, Silent, Until};
 use goldrecord_lake::Lake;
-use goldrecord_registry::{Access, Client};
+use goldrecord_registry::Client;
 use goldrecord_service::metrics::{self, Registry};
 use goldrecord_service::{Config, Shutdown, logs};
 
@@ -36,14 +36,11 @@ fn main() -> anyhow::Result<()> {
         logs::Format::Text
     };
     logs::init(format, "info");
+    // In builds for tests, what FAILPOINTS names fails.
+    let _failing = fail::has_failpoints().then(fail::FailScenario::setup);
     let config = Config::load(arguments.config.as_deref())?;
     let lake = Lake::open(&config.lake.url)?;
-    let access = Access {
-        user: config.registry.user.clone(),
-        password: config.registry.password()?,
-        ca_file: config.registry.ca_file.clone(),
-    };
-    let registry = Client::with_access(&config.registry.url, &access)?;
+    let registry = Client::of(&config.registry)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -144,6 +144,9 @@ impl Keeper<'_> {
                                 crate::Error::Failpoint("ingestor::after-commit")
                             ));
                             self.shared.wait_ends(Server::Lake, &self.topic);
+                            if let Some(before) = snapshot.expired_before() {
+                                metrics.expired(&self.topic, before);
+                            }
                             flush.committed();
                         }
                         Ok(Outcome::Refused(refusal)) => {

@@ -258,7 +258,7 @@ impl Metrics {
                 "balance",
                 Unit::Of("offsets"),
                 ["topic", "partition", "term"],
-                "What became of a partition's offsets since it is ours, by `term`: the table's number (next) less where it was then (start) is good + bad + gap.",
+                "What became of a partition's offsets since it is ours, by `term`: the table's number (next) less where it was then (start) is good + bad + gap + expired (good until retention removed them).",
             ),
             retries: registry.counter(
                 "server",
@@ -410,6 +410,13 @@ impl Metrics {
             self.newest_event.set([topic], newest as f64 / 1e6);
         }
         let terms = partitions.committed(topic, rows, offsets);
+        self.show(topic, terms);
+    }
+
+    /// Retention has left nothing of a topic before this day, in days since 1970-01-01.
+    pub(crate) fn expired(&self, topic: &str, before: i64) {
+        let mut partitions = lock(&self.partitions);
+        let terms = partitions.expired(topic, before);
         self.show(topic, terms);
     }
 

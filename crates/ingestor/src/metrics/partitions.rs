@@ -12,6 +12,8 @@ pub(super) struct Terms {
     pub(super) good: u64,
     pub(super) bad: u64,
     pub(super) gap: u64,
+    /// Rows that were good until retention removed them.
+    pub(super) expired: u64,
 }
 
 impl Terms {
@@ -23,13 +25,14 @@ impl Terms {
         }
     }
 
-    pub(super) fn named(self) -> [(&'static str, i64); 5] {
+    pub(super) fn named(self) -> [(&'static str, i64); 6] {
         [
             ("next", self.next),
             ("start", self.start),
             ("good", self.good as i64),
             ("bad", self.bad as i64),
             ("gap", self.gap as i64),
+            ("expired", self.expired as i64),
         ]
     }
 }
@@ -40,11 +43,15 @@ pub(super) struct Partitions {
     topics: BTreeMap<String, BTreeMap<i32, Own>>,
     /// The latest event's own time, by topic, in µs since 1970.
     newest_events: BTreeMap<String, i64>,
+    /// The first day that retention has left, by topic, in days since 1970-01-01.
+    expired_before: BTreeMap<String, i64>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Own {
     terms: Terms,
+    /// The good rows by day, in days since 1970-01-01.
+    days: BTreeMap<i32, u64>,
     /// The newest `_timestamp` committed, in µs since 1970.
     newest: Option<i64>,
 }
@@ -53,13 +60,14 @@ impl Partitions {
     /// A partition stands at `stored`. The terms begin anew, unless the table is where they left it.
     pub(super) fn open(&mut self, topic: &str, partition: i32, stored: i64) -> (i32, Terms) {
         let own = self.topics.entry(topic.to_owned()).or_default();
-        let fresh = Own {
+        let fresh = || Own {
             terms: Terms::of(stored),
+            days: BTreeMap::new(),
             newest: None,
         };
-        let own = own.entry(partition).or_insert(fresh);
+        let own = own.entry(partition).or_insert_with(fresh);
         if own.terms.next != stored {
-            *own = fresh;
+            *own = fresh();
         }
         (partition, own.terms)
     }
@@ -87,10 +95,36 @@ impl Partitions {
             own.terms.good += good;
             own.terms.bad += bad;
             own.terms.gap += gap;
+            for (day, good) in rows.days(*partition) {
+                *own.days.entry(day).or_default() += good;
+            }
             own.newest = own.newest.max(newest);
             Some((*partition, own.terms))
         });
         moved.collect()
+    }
+
+    /// Retention has left nothing before the day `before`: what was good of those days has expired. Tells nothing where
+    /// that was known.
+    pub(super) fn expired(&mut self, topic: &str, before: i64) -> Vec<(i32, Terms)> {
+        let known = self.expired_before.entry(topic.to_owned());
+        let known = known.or_insert(i64::MIN);
+        if *known >= before {
+            return Vec::new();
+        }
+        *known = before;
+        let own = self.topics.get_mut(topic).into_iter().flatten();
+        own.map(|(partition, own)| {
+            let gone: u64 = own
+                .days
+                .extract_if(.., |day, _| i64::from(*day) < before)
+                .map(|(_, rows)| rows)
+                .sum();
+            own.terms.good -= gone;
+            own.terms.expired += gone;
+            (*partition, own.terms)
+        })
+        .collect()
     }
 
     /// The latest event's own time seen so far, with this one.
@@ -128,7 +162,7 @@ impl Partitions {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rows::tests::{gap, good};
+    use super::super::rows::tests::{gap, good, good_of_day};
     use super::*;
 
     #[test]
@@ -145,11 +179,39 @@ mod tests {
             good: 3,
             bad: 0,
             gap: 7,
+            expired: 0,
         };
         assert_eq!(moved, [(0, terms)]);
         // Asked for anew without a change, they go on; where another owner has moved the table, they begin anew.
         assert_eq!(partitions.open("t", 0, 110), (0, terms));
         assert_eq!(partitions.open("t", 0, 120), (0, Terms::of(120)));
+    }
+
+    #[test]
+    fn what_retention_removes_is_no_longer_good_but_expired() {
+        let mut partitions = Partitions::default();
+        partitions.open("t", 0, 0);
+        let mut rows = Rows::default();
+        for (of, day) in [(&[0, 0][..], 10), (&[0], 11), (&[0, 0, 0], 12)] {
+            rows.add(&good_of_day(of, 5, day), None);
+        }
+        partitions.committed("t", &rows, &[(0, 6)]);
+        let terms = |good, expired| Terms {
+            start: 0,
+            next: 6,
+            good,
+            expired,
+            ..Terms::default()
+        };
+        assert_eq!(partitions.expired("t", 12), [(0, terms(3, 3))]);
+        // Said again it is nothing new, and a day that comes late is there until the next one goes.
+        assert_eq!(partitions.expired("t", 12), []);
+        let mut late = Rows::default();
+        late.add(&good_of_day(&[0], 5, 10), None);
+        let moved = partitions.committed("t", &late, &[(0, 7)]);
+        assert_eq!((moved[0].1.good, moved[0].1.expired), (4, 3));
+        let moved = partitions.expired("t", 13);
+        assert_eq!((moved[0].1.good, moved[0].1.expired), (0, 7));
     }
 
     #[test]

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 
 use arrow::array::{Array as _, AsArray as _, RecordBatch, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Date32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
 
-use crate::bronze::Kind;
+use crate::bronze::{EVENT_DATE, Kind};
 
 /// Seconds from an event's own time to its record's timestamp.
 pub(super) const LATENESS: &[f64] = &[
@@ -41,9 +43,11 @@ pub(crate) struct Rows {
     timed: Vec<(i64, u64)>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Own {
     good: u64,
+    /// The same by day, in days since 1970-01-01.
+    days: BTreeMap<i32, u64>,
     bad: u64,
     gap: u64,
     newest: Option<i64>,
@@ -73,11 +77,15 @@ impl Rows {
             .or_default() += rows as u64;
         let partitions = own(batch, "_partition").as_primitive::<Int32Type>();
         let stamps = own(batch, "_timestamp").as_primitive::<TimestampMicrosecondType>();
-        // Records come in runs of one partition.
+        let days = own(batch, EVENT_DATE).as_primitive::<Date32Type>().values();
+        // Records come in runs of one partition, and these in runs of one day.
         let mut start = 0;
         for run in partitions.values().chunk_by(|one, next| one == next) {
             let own = self.partitions.entry(run[0]).or_default();
             own.good += run.len() as u64;
+            for day in days[start..start + run.len()].chunk_by(|one, next| one == next) {
+                *own.days.entry(day[0]).or_default() += day.len() as u64;
+            }
             let newest = (start..start + run.len()).filter_map(|row| stamp(stamps, row));
             own.newest = own.newest.max(newest.max());
             start += run.len();
@@ -171,8 +179,17 @@ impl Rows {
 
     /// Good, bad and gap offsets of a partition, and its newest timestamp in µs since 1970.
     pub(super) fn of(&self, partition: i32) -> (u64, u64, u64, Option<i64>) {
-        let own = self.partitions.get(&partition).copied().unwrap_or_default();
-        (own.good, own.bad, own.gap, own.newest)
+        self.partitions
+            .get(&partition)
+            .map_or((0, 0, 0, None), |own| {
+                (own.good, own.bad, own.gap, own.newest)
+            })
+    }
+
+    /// Good offsets of a partition by day, in days since 1970-01-01.
+    pub(super) fn days(&self, partition: i32) -> impl Iterator<Item = (i32, u64)> {
+        let own = self.partitions.get(&partition).into_iter();
+        own.flat_map(|own| own.days.iter().map(|(day, rows)| (*day, *rows)))
     }
 
     /// Offsets by kind and reason.
@@ -239,9 +256,15 @@ pub(super) mod tests {
 
     /// A good event for each of the partitions given, all with the same timestamp in s.
     pub(in super::super) fn good(partitions: &[i32], stamp: i64) -> RecordBatch {
+        good_of_day(partitions, stamp, 0)
+    }
+
+    /// The same, of a day since 1970-01-01.
+    pub(in super::super) fn good_of_day(partitions: &[i32], stamp: i64, day: i32) -> RecordBatch {
         let mut events = Events::new(Fields::empty()).expect("no fields");
         for partition in partitions {
-            events.close(origin(*partition, stamp * 1000), 1, 0);
+            let midnight = i64::from(day) * 86_400_000_000;
+            events.close(origin(*partition, stamp * 1000), 1, midnight);
         }
         events.finish(0).expect("a batch")
     }
@@ -278,8 +301,11 @@ pub(super) mod tests {
         assert_eq!(rows.of(0), (3, 0, 0, Some(7 * SECOND)));
         assert_eq!(rows.of(1), (2, 0, 0, Some(9 * SECOND)));
         assert_eq!(rows.of(2), (0, 0, 0, None));
-        assert_eq!(rows.batches(), 2);
-        assert_eq!(rows.kinds().collect::<Vec<_>>(), [("good", "", 5)]);
+        rows.add(&good_of_day(&[1], 9, 3), None);
+        assert_eq!(rows.days(1).collect::<Vec<_>>(), [(0, 2), (3, 1)]);
+        assert_eq!(rows.days(2).count(), 0);
+        assert_eq!(rows.batches(), 3);
+        assert_eq!(rows.kinds().collect::<Vec<_>>(), [("good", "", 6)]);
         assert_eq!(
             rows.newest_event(),
             Some(9 * SECOND),

@@ -18,4 +18,4 @@ mod show;
 pub use accept::{Accepted, accept};
 pub use broker::Broker;
 pub use rewind::{Rewind, Rewound, rewind};
-pub use show::{Position, positions};
+pub use show::{Position, next_offsets, positions};

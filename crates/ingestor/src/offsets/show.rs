@@ -1,6 +1,8 @@
 //! Where a topic's partitions stand in its table.
 
-use goldrecord_lake::Lake;
+use std::collections::BTreeMap;
+
+use goldrecord_lake::{Lake, Snapshot};
 use serde::Serialize;
 
 use super::found::starts;
@@ -35,12 +37,34 @@ pub async fn positions(lake: &Lake, topic: &str) -> Result<Vec<Position>> {
         return Ok(Vec::new());
     };
     let starts = starts(&table, &snapshot).await?;
+    let mut positions = known(&snapshot, topic);
+    for position in &mut positions {
+        let epoch = (position.partition, position.epoch);
+        position.start = starts.get(&epoch).copied();
+    }
+    Ok(positions)
+}
+
+/// The offset to be read next of each partition in the table of a topic; none, where there is no table. Reads the log
+/// alone, and no rows.
+pub async fn next_offsets(lake: &Lake, topic: &str) -> Result<BTreeMap<i32, i64>> {
+    let table = lake.table(&bronze::path(topic));
+    let snapshot = table.latest().await.map_err(failed(&table))?;
+    let known = snapshot.map(|snapshot| known(&snapshot, topic));
+    let latest = known.into_iter().flatten().filter(|known| known.is_latest);
+    Ok(latest
+        .map(|position| (position.partition, position.next))
+        .collect())
+}
+
+/// What the log says of each partition's epochs, in order: not where they began.
+fn known(snapshot: &Snapshot, topic: &str) -> Vec<Position> {
     let ids = snapshot.txns.iter();
     let mut positions: Vec<Position> = ids
         .filter_map(|(id, next)| {
             let id = AppId::parse(id).filter(|id| id.topic == topic)?;
             Some(Position {
-                start: starts.get(&(id.partition, id.epoch)).copied(),
+                start: None,
                 is_latest: snapshot.txn(&id.next_epoch().to_string()).is_none(),
                 cluster: id.cluster,
                 topic: id.topic,
@@ -54,5 +78,5 @@ pub async fn positions(lake: &Lake, topic: &str) -> Result<Vec<Position>> {
         let of = |position: &Position| (position.partition, position.epoch);
         (&a.cluster, of(a)).cmp(&(&b.cluster, of(b)))
     });
-    Ok(positions)
+    positions
 }
