@@ -11,6 +11,7 @@ mod failover;
 mod formats;
 mod limits;
 mod metrics;
+mod on_hdfs;
 mod outside;
 mod refusals;
 mod replays;

@@ -16,7 +16,7 @@ use crate::world::{
 };
 
 /// [`SMALL`] with one more field.
-const WIDER: &str = r#"{"type":"record","name":"Small","fields":[
+pub(crate) const WIDER: &str = r#"{"type":"record","name":"Small","fields":[
     {"name":"ts","type":{"type":"long","logicalType":"timestamp-millis"}},
     {"name":"number","type":["null","long"]},
     {"name":"text","type":"string"},
