@@ -15,8 +15,8 @@ use figment::error::Kind;
 use figment::providers::{Env, Format as _, Toml};
 
 pub use sections::{
-    ClickHouse, Config, Format, Gaps, Ingestor, Kafka, Lake, Layers, Maintenance, Metrics,
-    OnOutOfRange, Registry, Sasl, Start, TopicOverride,
+    Bootstrap, ClickHouse, Config, Format, Gaps, Ingestor, Kafka, Lake, Layers, Maintenance,
+    Metrics, OnOutOfRange, Registry, Sasl, Start, TopicOverride,
 };
 pub use units::{Bytes, Span};
 

@@ -26,6 +26,8 @@ pub struct Config {
     pub clickhouse: ClickHouse,
     /// What keeps the lake in shape.
     pub maintenance: Maintenance,
+    /// What `goldrecord bootstrap` makes.
+    pub bootstrap: Bootstrap,
     /// What Prometheus scrapes.
     pub metrics: Metrics,
 }
@@ -227,6 +229,18 @@ pub struct Maintenance {
     pub retention: BTreeMap<String, Span>,
 }
 
+/// `[bootstrap]`: how `goldrecord bootstrap` makes a topic that is missing. One that is there is left as it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Bootstrap {
+    /// Partitions of a topic: at most so many ingestors work side by side on it.
+    pub partitions: u16,
+    /// On how many brokers each partition lies. With three or more a record is acknowledged once all but one have it.
+    pub replication: u16,
+    /// How long Kafka keeps records; it must outlast the longest time that no ingestor runs.
+    pub retention: Span,
+}
+
 /// `[metrics]`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -310,6 +324,16 @@ impl Default for Maintenance {
             compact_after: Span(Duration::from_mins(10)),
             keep: Span(Duration::from_hours(7 * 24)),
             retention: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for Bootstrap {
+    fn default() -> Self {
+        Self {
+            partitions: 8,
+            replication: 1,
+            retention: Span(Duration::from_hours(7 * 24)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Durations and sizes as people write them: `500ms`, `10s`, `2m`, `64MiB`.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::de::{self, Deserializer, Visitor};
@@ -58,6 +59,17 @@ impl fmt::Display for Span {
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&render(self.0, &SIZES))
+    }
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    /// As in the file, for a command line.
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse(text, &SPANS)
+            .map(|milliseconds| Self(Duration::from_millis(milliseconds)))
+            .ok_or_else(|| "write a duration such as 500ms, 10s, 5m, 1h or 7d".to_owned())
     }
 }
 
