@@ -86,14 +86,12 @@ in
       (lib.mkIf snapshots {
         systemd.services.hdfs-snapshot = job "A snapshot of the lake" // {
           after = [ "hdfs-folders.service" ];
-          path = [
-            pkgs.coreutils
-            pkgs.gawk
-          ];
+          path = [ pkgs.coreutils ];
           environment.HADOOP_CLIENT_OPTS = "-Xmx128m";
           script = ''
+            set -o pipefail
             ${hdfs} dfs -createSnapshot /lake "day-$(date --utc +%Y%m%dT%H%M%S)"
-            ${hdfs} dfs -ls /lake/.snapshot | awk '/\.snapshot\/day-/ { sub(".*/", "", $NF); print $NF }' | sort |
+            ${hdfs} dfs -ls /lake/.snapshot | sed -n 's,.*/[.]snapshot/\(day-.*\),\1,p' | sort |
               head -n -${toString backup.keep} | while read -r old; do
                 ${hdfs} dfs -deleteSnapshot /lake "$old"
               done
@@ -114,6 +112,7 @@ in
             pkgs.curl
           ];
           script = ''
+            set -o pipefail
             file=${folder}/registry-$(date --utc +%Y%m%dT%H%M%S).zip
             curl --fail --silent --show-error --location -H 'Accept: application/zip' -o "$file.new" ${api}/export
             mv "$file.new" "$file"

@@ -184,6 +184,7 @@ in
               "GRANT ALL ON ${gold}.*"
               "GRANT ALL ON ${gold}_data.*"
               "GRANT SELECT ON system.*"
+              "GRANT TABLE ENGINE ON MergeTree"
             ]
             // {
               profile = "default";

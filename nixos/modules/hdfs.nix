@@ -361,7 +361,7 @@ in
           RemainAfterExit = true;
           User = "hdfs";
           Restart = "on-failure";
-          RestartSec = "5s";
+          RestartSec = "2s";
           MemoryMax = "512M";
         };
       };
