@@ -92,7 +92,7 @@ in
       }
     ])
     (one "Kafka: bytes in" "Bps"
-      "sum by (topic) (rate(kafka_server_brokertopicmetrics_bytesin_total{topic!=\"\"}[5m]))"
+      "sum by (topic) (rate(kafka_server_brokertopicmetrics_bytesinpersec_total{topic!=\"\"}[5m]))"
       "{{topic}}"
     )
     (one "Kafka: partitions with too few copies" "short"
