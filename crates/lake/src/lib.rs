@@ -35,6 +35,7 @@ mod reread;
 mod snapshot;
 mod store;
 mod table;
+mod tombstones;
 mod write;
 
 pub use error::{Error, Result};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use serde_json::{Map, Value};
 
-use crate::log::actions::Remove;
+use crate::tombstones::Tombstones;
 
 /// The transaction id under which retention keeps the first day that it has left, in days since 1970-01-01.
 pub const EXPIRED_BEFORE: &str = "maintenance/expired-before";
@@ -35,7 +35,7 @@ pub struct Snapshot {
     /// When this version was committed, in milliseconds since 1970 by the committer's clock.
     pub timestamp_ms: i64,
     /// Files removed, for the checkpoints; they drop those that went longer ago than the retention time.
-    pub(crate) tombstones: Arc<BTreeMap<String, Remove>>,
+    pub(crate) tombstones: Tombstones,
 }
 
 impl Snapshot {

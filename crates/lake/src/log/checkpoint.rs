@@ -32,7 +32,8 @@ pub(crate) struct Checkpoint {
 
 /// Encodes a snapshot.
 pub(crate) fn encode(snapshot: &Snapshot, now_ms: i64) -> Result<Checkpoint, AnyError> {
-    let oldest = now_ms - TOMBSTONE_RETENTION_MS;
+    let mut tombstones = snapshot.tombstones.clone();
+    tombstones.forget_before(now_ms - TOMBSTONE_RETENTION_MS);
     let actions = Actions {
         info: serde_json::Map::new(),
         protocol: Some(Protocol {
@@ -58,12 +59,7 @@ pub(crate) fn encode(snapshot: &Snapshot, now_ms: i64) -> Result<Checkpoint, Any
                 last_updated: None,
             })
             .collect(),
-        removes: snapshot
-            .tombstones
-            .values()
-            .filter(|remove| remove.deletion_timestamp.is_none_or(|at| at >= oldest))
-            .cloned()
-            .collect(),
+        removes: tombstones.removes(),
         adds: snapshot.files.values().cloned().collect(),
     };
     let schema = schema_of_actions();

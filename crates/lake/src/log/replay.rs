@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::log::actions::{Actions, Metadata, Protocol, READER_VERSION, WRITER_VERSION};
-use crate::log::schema;
+use crate::log::{checkpoint, schema};
 use crate::snapshot::{AddFile, Snapshot};
+use crate::tombstones::Tombstones;
 
 /// The property that counts our own conventions on top of Delta's.
 pub(crate) const FORMAT_PROPERTY: &str = "goldrecord.format";
@@ -38,7 +39,7 @@ impl Snapshot {
             files: Arc::default(),
             txns: Arc::default(),
             timestamp_ms: 0,
-            tombstones: Arc::default(),
+            tombstones: Tombstones::default(),
         };
         snapshot.take(table, actions)?;
         Ok(snapshot)
@@ -76,19 +77,16 @@ impl Snapshot {
         }
         if !actions.removes.is_empty() {
             let files = Arc::make_mut(&mut self.files);
-            let tombstones = Arc::make_mut(&mut self.tombstones);
             for remove in &actions.removes {
                 files.remove(&remove.path);
-                tombstones.insert(remove.path.clone(), remove.clone());
             }
+            self.tombstones.add(actions.removes.iter());
         }
         if !actions.adds.is_empty() {
             let files = Arc::make_mut(&mut self.files);
             for add in &actions.adds {
-                if self.tombstones.contains_key(&add.path) {
-                    // It comes back: nobody may delete it as removed.
-                    Arc::make_mut(&mut self.tombstones).remove(&add.path);
-                }
+                // Should it come back, nobody may delete it as removed.
+                self.tombstones.forget(&add.path);
                 // What a commit changed is told by the commit; a live file is just live, as in a checkpoint.
                 let live = AddFile {
                     data_change: false,
@@ -96,6 +94,10 @@ impl Snapshot {
                 };
                 files.insert(live.path.clone(), live);
             }
+        }
+        if self.version % checkpoint::INTERVAL == 0 {
+            let oldest = self.timestamp_ms - checkpoint::TOMBSTONE_RETENTION_MS;
+            self.tombstones.forget_before(oldest);
         }
         Ok(())
     }
