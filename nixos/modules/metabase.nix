@@ -127,7 +127,7 @@ in
         serviceConfig = hardening.over hardening.strict // {
           Type = "oneshot";
           RemainAfterExit = true;
-          ExecStart = "${lib.getExe pkgs.python3Minimal} ${../metabase/setup.py} ${settings}";
+          ExecStart = "${lib.getExe pkgs.python3} ${../metabase/setup.py} ${settings}";
           DynamicUser = true;
           LoadCredential = credentials.load secrets;
           TimeoutStartSec = "15min";
