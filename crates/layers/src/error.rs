@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use datafusion::error::DataFusionError;
+
 use crate::diagnostics::Diagnostic;
 
 /// A result with this crate's error.
@@ -36,7 +38,18 @@ pub enum Error {
         /// What was being done.
         action: String,
         /// What the engine said.
-        source: Box<datafusion::error::DataFusionError>,
+        source: Box<DataFusionError>,
+    },
+    /// A data file went while it was being read.
+    #[error(
+        "cannot {action}: data file `{path}` is no longer there: maintenance removes what newer versions have replaced, some time later \
+         (`maintenance.keep`); run it again"
+    )]
+    FileGone {
+        /// What was being done.
+        action: String,
+        /// The file.
+        path: String,
     },
     /// A table that is read does not exist.
     #[error("{reader} reads {table}, which does not exist: {mend}")]
@@ -80,6 +93,23 @@ pub enum Error {
         /// What the commit found.
         why: String,
     },
+    /// A table would lose the rows of days that a source no longer has.
+    #[error(
+        "{model} has to be built in full ({why}), and retention has removed rows of {source_table} before {day}, which it would lose with them: \
+         run with `--full-refresh --select {name}` to accept that, or undo the change"
+    )]
+    Expired {
+        /// The model, with its schema.
+        model: String,
+        /// The model as `--select` knows it.
+        name: String,
+        /// Why nothing less will do.
+        why: String,
+        /// The source, `bronze.listen_events`.
+        source_table: String,
+        /// The first day of which all rows are there.
+        day: String,
+    },
     /// A signal ended the build.
     #[error("interrupted; the next build goes on where this one stopped")]
     Interrupted,
@@ -93,13 +123,14 @@ impl From<Diagnostic> for Error {
 
 impl Error {
     /// For `map_err`: the engine could not do `action`.
-    pub(crate) fn engine(
-        action: impl Into<String>,
-    ) -> impl FnOnce(datafusion::error::DataFusionError) -> Self {
+    pub(crate) fn engine(action: impl Into<String>) -> impl FnOnce(DataFusionError) -> Self {
         let action = action.into();
-        move |source| Self::Engine {
-            action,
-            source: Box::new(source),
+        move |source| match missing_file(&source) {
+            Some(path) => Self::FileGone { action, path },
+            None => Self::Engine {
+                action,
+                source: Box::new(source),
+            },
         }
     }
 
@@ -129,6 +160,18 @@ impl Error {
             source,
         }
     }
+}
+
+/// The data file for whose absence a query failed. `None`: it failed for another reason.
+pub fn missing_file(error: &DataFusionError) -> Option<String> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(object_store::Error::NotFound { path, .. }) = error.downcast_ref() {
+            return Some(path.clone());
+        }
+        cause = error.source();
+    }
+    None
 }
 
 fn join(errors: &[Error]) -> String {

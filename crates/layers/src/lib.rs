@@ -16,6 +16,6 @@ pub mod published;
 pub mod reporter;
 pub mod select;
 
-pub use error::{Error, Result};
+pub use error::{Error, Result, missing_file};
 pub use manifest::{Manifest, Node, Relation};
 pub use reporter::Reporter;

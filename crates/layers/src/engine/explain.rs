@@ -8,7 +8,7 @@ use goldrecord_lake::Lake;
 use super::BuildOptions;
 use super::project::{Planned, Project, is_view};
 use super::session::Engine;
-use super::state::{Difference, decide, differences};
+use super::state::{Difference, decide, differences, loses};
 use super::ways::{ChangeKind, Way, short};
 use crate::manifest::{Manifest, Node};
 use crate::{Error, Result};
@@ -76,10 +76,14 @@ pub async fn explain(manifest: &Manifest, lake: &Lake, node: &Node) -> Result<Ex
         &differences,
         false,
     );
+    let lost = loses(live, &way, &upstreams).map(|(upstream, _)| {
+        let source = short(&upstream.name);
+        format!("; refused without --full-refresh, for rows of {source} have expired")
+    });
     Ok(Explanation {
         name,
         usually: planned.shape.describe(),
-        next: in_words(&way),
+        next: in_words(&way) + &lost.unwrap_or_default(),
         changes: differences.iter().map(told).collect(),
     })
 }

@@ -179,6 +179,25 @@ pub fn decide(
     planned.shape.choose(&changes)
 }
 
+/// The upstream of which rows went by their age that a table still holds what came of, where building it `way` would
+/// lose that; and the first day that the upstream has left, since 1970-01-01.
+pub fn loses<'a>(
+    live: Option<&Snapshot>,
+    way: &Way,
+    upstreams: &'a [Upstream],
+) -> Option<(&'a Upstream, i64)> {
+    let holds_rows = live.is_some_and(|live| live.rows() > 0);
+    if !holds_rows || !matches!(way, Way::Full { .. }) {
+        return None;
+    }
+    upstreams.iter().find_map(|upstream| {
+        // Only events have a day to be removed by.
+        let days = upstream.rows.in_table(&upstream.snapshot) != Rows::Bad;
+        let before = upstream.snapshot.expired_before().filter(|_| days)?;
+        Some((upstream, before))
+    })
+}
+
 /// Whether two tables have the same columns, comments aside.
 pub fn same_columns(a: &Schema, b: &Schema) -> bool {
     a.fields().len() == b.fields().len()

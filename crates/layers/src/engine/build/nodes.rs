@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use arrow::temporal_conversions::date32_to_datetime;
 use goldrecord_lake::{
     Fence, MetadataChange, Outcome, Refusal, Snapshot, Table, TableSpec, TxnStep, WriteOptions,
 };
@@ -12,8 +13,8 @@ use super::{Ended, Run, lock};
 use crate::engine::project::{Planned, PlannedTable, Versions, place};
 use crate::engine::seeds::Seed;
 use crate::engine::stage::{Staged, Stager};
-use crate::engine::state::{BUILD, FINGERPRINT, decide, differences};
-use crate::engine::ways::Way;
+use crate::engine::state::{BUILD, FINGERPRINT, Upstream, decide, differences, loses};
+use crate::engine::ways::{Way, short};
 use crate::manifest::{Node, ResourceType};
 use crate::reporter::Status;
 use crate::{Error, Result};
@@ -115,6 +116,11 @@ impl Run<'_> {
         );
         if way == Way::Unchanged {
             return self.unchanged(node, &versions).await;
+        }
+        if !self.options.full_refresh
+            && let Some((upstream, before)) = loses(found, &way, &upstreams)
+        {
+            return Err(expired(node, &way, upstream, before));
         }
         tracing::debug!(model = node.name, ?way, "building");
         let (table, live) = self.created(node, found, &planned.schema).await?;
@@ -261,6 +267,21 @@ impl Run<'_> {
             rows: Some(rows),
             message: None,
         })
+    }
+}
+
+fn expired(node: &Node, way: &Way, upstream: &Upstream, before: i64) -> Error {
+    let why = match way {
+        Way::Full { why } => why.clone(),
+        _ => unreachable!("only a full build loses rows"),
+    };
+    let day = i32::try_from(before).ok().and_then(date32_to_datetime);
+    Error::Expired {
+        model: node.display_name(),
+        name: node.name.clone(),
+        why,
+        source_table: short(&upstream.name),
+        day: day.map_or_else(|| before.to_string(), |day| day.date().to_string()),
     }
 }
 

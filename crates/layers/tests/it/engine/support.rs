@@ -9,7 +9,9 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::util::display::array_value_to_string;
-use goldrecord_lake::{Lake, Outcome, Proposal, Snapshot, TableSpec, WriteOptions};
+use goldrecord_lake::{
+    EXPIRED_BEFORE, Lake, Outcome, Proposal, Snapshot, TableSpec, TxnStep, WriteOptions,
+};
 use goldrecord_layers::engine::{self, BuildOptions};
 use goldrecord_layers::project;
 use goldrecord_layers::reporter::{BuildReport, Event, NodeResult, Silent};
@@ -72,6 +74,10 @@ impl Bench {
 
     pub fn root(&self) -> PathBuf {
         self.folder.path().join("project")
+    }
+
+    pub fn lake_folder(&self) -> PathBuf {
+        self.folder.path().join("lake")
     }
 
     pub fn write(&self, path: &str, text: &str) {
@@ -156,6 +162,30 @@ impl Bench {
         assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
     }
 
+    /// What retention does: the days before this one go, and nobody downstream is told to take them away.
+    pub async fn expire(&self, topic: &str, before: i32) {
+        let table = self.lake.table(&format!("bronze/{topic}"));
+        let mut snapshot = self.snapshot(table.path()).await;
+        let day = |value: &str| value.parse::<chrono::NaiveDate>().unwrap();
+        let first = chrono::NaiveDate::from_epoch_days(before).unwrap();
+        let gone = snapshot.files.values().filter(|file| {
+            let value = file.partition_values["event_date"].as_deref();
+            value.is_some_and(|value| day(value) < first)
+        });
+        let proposal = Proposal {
+            operation: "EXPIRE".into(),
+            removes: gone.map(|file| file.path.clone()).collect(),
+            txns: vec![TxnStep {
+                app_id: EXPIRED_BEFORE.into(),
+                expect: snapshot.expired_before(),
+                next: before.into(),
+            }],
+            ..Proposal::default()
+        };
+        let outcome = table.commit(&mut snapshot, &proposal).await.unwrap();
+        assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
+    }
+
     pub async fn snapshot(&self, path: &str) -> Snapshot {
         self.lake
             .table(path)
@@ -167,17 +197,7 @@ impl Bench {
 
     /// A table's rows at its latest version, each as text, sorted.
     pub async fn rows(&self, path: &str) -> Vec<String> {
-        let table = self.lake.table(path);
-        let snapshot = self.snapshot(path).await;
-        let mut rows = Vec::new();
-        for file in snapshot.files.values() {
-            use futures::TryStreamExt;
-            let stream = table.read(file, &snapshot, None).await.unwrap();
-            let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
-            rows.extend(batches.iter().flat_map(texts));
-        }
-        rows.sort();
-        rows
+        rows_of(&self.lake, path).await
     }
 
     /// What readers see.
@@ -186,6 +206,21 @@ impl Bench {
         let batches = session.sql(sql).await.unwrap().collect().await.unwrap();
         batches.iter().flat_map(texts).collect()
     }
+}
+
+/// A table's rows at its latest version, each as text, sorted.
+pub async fn rows_of(lake: &Lake, path: &str) -> Vec<String> {
+    use futures::TryStreamExt;
+    let table = lake.table(path);
+    let snapshot = table.latest().await.unwrap().expect("the table is there");
+    let mut rows = Vec::new();
+    for file in snapshot.files.values() {
+        let stream = table.read(file, &snapshot, None).await.unwrap();
+        let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
+        rows.extend(batches.iter().flat_map(texts));
+    }
+    rows.sort();
+    rows
 }
 
 fn texts(batch: &RecordBatch) -> Vec<String> {
@@ -218,7 +253,7 @@ fn bronze_schema() -> SchemaRef {
 }
 
 /// Rows whose page is `(bad)` are bad records: all else is null.
-fn batch(rows: &[Row]) -> RecordBatch {
+pub fn batch(rows: &[Row]) -> RecordBatch {
     let kinds = rows.iter().map(|row| match row.page.as_str() {
         "(bad)" => "bad",
         _ => "good",

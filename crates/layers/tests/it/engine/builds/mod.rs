@@ -1,6 +1,8 @@
 //! Builds as a whole: what is written, tested, published, skipped, refused.
 
 mod data_tests;
+mod expired;
+mod gone;
 mod other_builds;
 mod refused;
 mod written;
