@@ -183,6 +183,7 @@ fn simulate_live(
     let ended = simulate(options, shutdown, |event| {
         if live.admits(event.ts)? {
             output.take(event)?;
+            output.show()?;
         }
         Ok(())
     });
@@ -291,6 +292,14 @@ impl Opened {
             self.bar.set_position(self.events);
         }
         Ok(())
+    }
+
+    /// Lets readers of a file or of standard output see each event at once. Kafka's producer sends by itself.
+    fn show(&mut self) -> Result<(), Error> {
+        match &mut self.sink {
+            Sink::Ndjson(sink) => sink.flush(),
+            Sink::Kafka(_) => Ok(()),
+        }
     }
 
     fn finish(self) -> anyhow::Result<()> {

@@ -71,8 +71,13 @@ impl NdjsonSink {
         }
     }
 
-    /// Write what is still held back.
+    /// Write what is still held back, and end.
     pub fn finish(mut self) -> Result<()> {
+        self.flush()
+    }
+
+    /// Write what is still held back.
+    pub fn flush(&mut self) -> Result<()> {
         self.streams.iter_mut().try_for_each(|stream| {
             stream.write()?;
             stream.out.flush().map_err(|source| stream.failed(source))

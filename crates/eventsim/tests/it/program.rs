@@ -103,3 +103,33 @@ fn wrong_usage_and_refusals_have_their_exit_codes() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("cannot read /nowhere/site.json"));
 }
+
+#[test]
+fn a_live_simulation_sends_what_happens_now_and_ends_well_when_it_is_told_to() {
+    use std::io::{BufRead as _, BufReader};
+    let mut child = Command::new(env!("CARGO_BIN_EXE_goldrecord-eventsim"))
+        .args(["simulate", "--live", "--users", "2000", "--out", "-"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let started = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970")
+        .as_millis() as u64;
+    let mut lines = BufReader::new(child.stdout.take().expect("piped"));
+    let mut first = String::new();
+    lines.read_line(&mut first).expect("a line");
+    let event: serde_json::Value = serde_json::from_str(&first).expect("JSON");
+    assert!(event["ts"].as_u64().expect("a time") >= started, "{first}");
+    let told = Command::new("kill")
+        .arg(child.id().to_string())
+        .status()
+        .expect("kill runs");
+    assert!(told.success());
+    // What it still writes is read, or it would wait for its reader.
+    std::io::copy(&mut lines, &mut std::io::sink()).expect("the rest");
+    let ended = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(0), "{said}");
+}
