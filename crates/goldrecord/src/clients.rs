@@ -1,9 +1,8 @@
-//! Clients of the servers that the configuration names.
+//! The brokers that the configuration names.
 
 use std::fmt::Display;
 
-use goldrecord_registry::{Access as RegistryAccess, Client};
-use goldrecord_service::config::{Kafka, Registry};
+use goldrecord_service::config::Kafka;
 use goldrecord_service::kafka::Access;
 use rdkafka::ClientConfig;
 
@@ -40,14 +39,4 @@ impl Brokers {
             why: format!("{why}"),
         }
     }
-}
-
-/// A client of `[registry]`, with the credentials that it needs.
-pub fn registry(registry: &Registry) -> Result<Client> {
-    let access = RegistryAccess {
-        user: registry.user.clone(),
-        password: registry.password()?,
-        ca_file: registry.ca_file.clone(),
-    };
-    Ok(Client::with_access(&registry.url, &access)?)
 }

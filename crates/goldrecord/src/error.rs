@@ -34,6 +34,11 @@ pub enum Error {
     /// A query that does not plan or run.
     #[error("{0}")]
     Query(String),
+    /// A data file went while it was being read.
+    #[error(
+        "data file `{0}` is no longer there: maintenance removes what newer versions have replaced, some time later (`maintenance.keep`); ask again, in the shell after \\r"
+    )]
+    FileGone(String),
     /// Rows could not be turned into text.
     #[error("the result cannot be written as text: {0}")]
     Render(ArrowError),
@@ -96,7 +101,22 @@ impl From<goldrecord_ingestor::Error> for Error {
 
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Self {
-        Self::Query(reason(&error))
+        match goldrecord_layers::missing_file(&error) {
+            Some(path) => Self::FileGone(path),
+            None => Self::Query(reason(&error)),
+        }
+    }
+}
+
+impl Error {
+    /// Whether a file of an old version went while it was being read: from the newest one the same can be done.
+    pub fn is_of_an_old_version(&self) -> bool {
+        matches!(
+            self,
+            Self::FileGone(_)
+                | Self::Lake(goldrecord_lake::Error::FileGone { .. })
+                | Self::Layers(goldrecord_layers::Error::FileGone { .. })
+        )
     }
 }
 

@@ -4,6 +4,7 @@ use goldrecord_lake::Lake;
 use goldrecord_layers::engine;
 use goldrecord_layers::manifest::Manifest;
 use goldrecord_loader::LoaderSettings;
+use goldrecord_registry::Client;
 use goldrecord_service::Shutdown;
 
 use super::place::{IngestFigures, Place, Settings, Stage, State};
@@ -11,7 +12,7 @@ use super::progress::Progress;
 use super::servers::{self, Servers};
 use super::{Options, ingest, interruptible};
 use crate::output::thousands;
-use crate::{Error, Result, clients};
+use crate::{Error, Result};
 
 /// See to it that bronze holds the events, and say whether that took anything.
 #[expect(clippy::too_many_arguments, reason = "it decides between all of them")]
@@ -86,7 +87,7 @@ pub async fn run(
 /// Make the tables that events will go to, and plan every model over them: one that cannot work is told
 /// before the first event is made.
 async fn plan(manifest: &Manifest, servers: &Servers, lake: &Lake) -> Result<()> {
-    let registry = clients::registry(&servers.config.registry)?;
+    let registry = Client::of(&servers.config.registry)?;
     goldrecord_eventsim::register(&registry, ingest::FORMAT).await?;
     let settings = goldrecord_ingestor::Settings::load(&servers.config)?;
     goldrecord_ingestor::make_tables(&settings, lake, &registry).await?;

@@ -11,6 +11,7 @@ use goldrecord_eventsim::{
 };
 use goldrecord_ingestor::{Commit, Ingestor, Settings as IngestorSettings, Until};
 use goldrecord_lake::Lake;
+use goldrecord_registry::Client;
 use goldrecord_service::Shutdown;
 use goldrecord_service::config::Span;
 use goldrecord_service::kafka::Access;
@@ -20,7 +21,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use super::place::{IngestFigures, Source};
 use super::progress::{Progress, Stage};
 use super::servers::Servers;
-use crate::{Error, Result, clients};
+use crate::{Error, Result};
 
 /// The embedded broker keeps little and its producer waits for the commits, so a topic is committed
 /// long before the producer has to stop (about 5,000 records a partition), and a quiet one soon.
@@ -124,7 +125,7 @@ fn ingestor(
         config.ingestor.flush_interval = Span(EMBEDDED_FLUSH_INTERVAL);
     }
     let lake = Lake::open(&config.lake.url)?;
-    let registry = clients::registry(&config.registry)?;
+    let registry = Client::of(&config.registry)?;
     let runtime = Handle::current();
     Ok(move || {
         let mut settings = IngestorSettings::load(&config)?;
@@ -161,7 +162,7 @@ async fn producer(
             .is_embedded()
             .then(|| Outstanding::for_mock_broker(&config.kafka.group)),
     };
-    let registry = clients::registry(&config.registry)?;
+    let registry = Client::of(&config.registry)?;
     let mut sink = KafkaSink::new(&options, &registry, stop.clone()).await?;
     let source = source.clone();
     let path = ledger.to_owned();

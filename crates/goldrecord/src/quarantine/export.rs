@@ -7,52 +7,11 @@ use std::path::Path;
 
 use goldrecord_ingestor::mend::{Bad, Bytes, Quarantine};
 use goldrecord_lake::Lake;
-use serde::Serialize;
 
-use super::bytes::{base64, headers};
+use super::line::Line;
 use super::which::Which;
 use crate::output::thousands;
 use crate::{Error, Result};
-
-/// A line. Bytes are base64.
-#[derive(Serialize)]
-struct Line<'a> {
-    topic: &'a str,
-    partition: i32,
-    epoch: i32,
-    offset: i64,
-    /// In ms since 1970.
-    timestamp: Option<i64>,
-    schema_id: Option<i32>,
-    reason: &'a str,
-    why: &'a str,
-    key: Option<String>,
-    value: Option<String>,
-    /// In their order; a name may be there twice.
-    headers: Vec<(String, Option<String>)>,
-}
-
-impl<'a> Line<'a> {
-    fn of(topic: &'a str, bad: &Bad<'a>) -> Self {
-        let own = bad.headers.and_then(headers).unwrap_or_default();
-        Self {
-            topic,
-            partition: bad.partition,
-            epoch: bad.epoch,
-            offset: bad.offset,
-            timestamp: bad.timestamp.map(|micros| micros.div_euclid(1000)),
-            schema_id: bad.schema_id,
-            reason: bad.error,
-            why: bad.error_text,
-            key: bad.key.map(base64),
-            value: bad.value.map(base64),
-            headers: own
-                .into_iter()
-                .map(|(name, value)| (name, value.as_deref().map(base64)))
-                .collect(),
-        }
-    }
-}
 
 /// Write them to a file or, for `-`, to standard output.
 pub async fn run(lake: &Lake, which: &Which, output: &Path) -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod export;
+mod line;
 mod list;
 mod replay;
 mod show;
@@ -43,6 +44,9 @@ pub enum Command {
         /// How many bytes of its key and of its value are shown
         #[arg(long, value_name = "BYTES", default_value_t = 4096)]
         limit: usize,
+        /// Write JSON: a list, with all its bytes, as `export` writes them
+        #[arg(long, conflicts_with = "limit")]
+        json: bool,
     },
     /// Write bad records as lines of JSON, with everything that it takes to send them again
     Export {
@@ -83,7 +87,8 @@ pub async fn run(command: Command, lake: &Lake, config: &Config) -> Result<()> {
             topic,
             place,
             limit,
-        } => show::run(lake, &topic, place, limit).await,
+            json,
+        } => show::run(lake, &topic, place, limit, json).await,
         Command::Export { which, output } => export::run(lake, &which, &output).await,
         Command::Replay {
             which,

@@ -8,11 +8,11 @@ use clap::ValueEnum;
 use goldrecord_ingestor::mend::{Fixes, Replayed, replay};
 use goldrecord_ingestor::{Settings, TopicSettings};
 use goldrecord_lake::Lake;
+use goldrecord_registry::Client;
 use goldrecord_service::Config;
 
 use super::which::Which;
 use crate::Result;
-use crate::clients::registry;
 use crate::moment::Moment;
 use crate::output::{size, thousands};
 
@@ -61,7 +61,7 @@ pub async fn run(
     fixes: &Fixes,
     dry_run: bool,
 ) -> Result<BTreeMap<String, Replayed>> {
-    let registry = registry(&config.registry)?;
+    let registry = Client::of(&config.registry)?;
     let filter = which.filter();
     let mut done = BTreeMap::new();
     for topic in which.topics(lake).await? {

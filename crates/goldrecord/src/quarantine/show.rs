@@ -7,22 +7,24 @@ use goldrecord_ingestor::mend::{Bad, Bytes, Filter, Quarantine};
 use goldrecord_lake::Lake;
 
 use super::bytes::{dump, headers};
+use super::line::Line;
 use super::which::Place;
 use crate::moment;
-use crate::output::print;
 use crate::{Error, Result};
 
-/// Write the record at a place, of every epoch that has one there.
-pub async fn run(lake: &Lake, topic: &str, place: Place, limit: usize) -> Result<()> {
+/// Write the record at a place, of every epoch that has one there: for people with at most `limit` bytes of each part.
+pub async fn run(lake: &Lake, topic: &str, place: Place, limit: usize, json: bool) -> Result<()> {
     let Place(partition, offset) = place;
     let quarantine = Quarantine::open(lake, topic).await?;
     let at = Filter {
         place: Some((partition, offset)),
         ..Filter::default()
     };
-    let mut texts = Vec::new();
+    let (mut texts, mut lines) = (Vec::new(), Vec::new());
     let visit = |bad: &Bad<'_>| {
         texts.push(text(topic, bad, limit));
+        let line = serde_json::to_value(Line::of(topic, bad));
+        lines.push(line.expect("plain data always serialises"));
         ControlFlow::Continue(())
     };
     quarantine.each(&at, Bytes::Read, visit).await?;
@@ -31,7 +33,7 @@ pub async fn run(lake: &Lake, topic: &str, place: Place, limit: usize) -> Result
             "the record at offset {offset} of {topic}/{partition} is not bad, or was never read; `goldrecord quarantine list` shows those that are"
         )));
     }
-    print(&texts.join("\n").trim_end())
+    crate::print(json, &lines, || texts.join("\n").trim_end().to_owned())
 }
 
 fn text(topic: &str, bad: &Bad<'_>, limit: usize) -> String {

@@ -21,7 +21,12 @@ pub async fn run(lake: &Lake, target: &str, query: Option<&str>, format: Format)
     let context = published::session(lake, target).await?;
     match query {
         Some(query) => {
-            let batches = answer(&context, query).await?;
+            let batches = match answer(&context, query).await {
+                Err(error) if error.is_of_an_old_version() => {
+                    answer(&published::session(lake, target).await?, query).await?
+                }
+                answered => answered?,
+            };
             let mut text = Vec::new();
             output::write_rows(&mut text, format, &batches)?;
             output::print_bytes(&text)
