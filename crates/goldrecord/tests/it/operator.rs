@@ -243,6 +243,8 @@ fn bad_records_are_listed_shown_exported_and_replayed_and_offsets_moved() {
         .collect();
     assert_eq!(lines.len(), 3);
     let line = lines.iter().find(|line| line["offset"] == 3).unwrap();
+    let shown = place.json(&["quarantine", "show", TOPIC, "0/3"]);
+    assert_eq!(shown, Value::from(vec![line.clone()]), "the same record");
     assert_eq!(line["key"], "c29tZWJvZHk=");
     assert_eq!(line["headers"], serde_json::json!([["trace", "AQI="]]));
     assert_eq!(line["timestamp"], place.began + 3000);
