@@ -55,23 +55,20 @@ fn merge_record(
     let mut claimed: BTreeMap<usize, &str> = BTreeMap::new();
     for field in fields {
         let path = Path(Some((around, &field.name)));
-        let index = match place(&merged, field) {
-            Some(index) => {
-                let column = &merged[index];
-                if let Some(data_type) = merge_type(column.data_type(), &field.shape, &path)? {
-                    merged[index] = Arc::new(column.as_ref().clone().with_data_type(data_type));
-                    changed = true;
-                }
-                index
-            }
-            None => {
-                check_name(&merged, field, &path)?;
-                let hollow = hollow(&field.shape).arrow();
-                let whole = merge_type(&hollow, &field.shape, &path)?.unwrap_or(hollow);
-                merged.push(Arc::new(field.arrow().with_data_type(whole)));
+        let index = if let Some(index) = place(&merged, field) {
+            let column = &merged[index];
+            if let Some(data_type) = merge_type(column.data_type(), &field.shape, &path)? {
+                merged[index] = Arc::new(column.as_ref().clone().with_data_type(data_type));
                 changed = true;
-                merged.len() - 1
             }
+            index
+        } else {
+            check_name(&merged, field, &path)?;
+            let hollow = hollow(&field.shape).arrow();
+            let whole = merge_type(&hollow, &field.shape, &path)?.unwrap_or(hollow);
+            merged.push(Arc::new(field.arrow().with_data_type(whole)));
+            changed = true;
+            merged.len() - 1
         };
         if let Some(other) = claimed.insert(index, &field.name) {
             return Err(path.misfit(format!(

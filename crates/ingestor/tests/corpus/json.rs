@@ -120,6 +120,7 @@ fn good_ones() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
 fn bad_ones() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let deep = |open: &str, close: &str| {
         with(&format!(

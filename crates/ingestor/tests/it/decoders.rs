@@ -206,7 +206,7 @@ fn the_corpus_is_in_the_table_once_and_the_bad_ones_with_their_bytes() {
             assert_eq!(row["_kind"], "bad", "{name}");
             assert_eq!(row["_raw_key"], "6b6579", "{name}");
             assert_eq!(row["_raw_headers"], r#"[["header","ff00"]]"#, "{name}");
-            let raw = row.get("_raw_value").map(|raw| outside.bytes(raw));
+            let raw = row.get("_raw_value").map(Outside::bytes);
             assert!(raw == case.value, "{name}: other bytes");
         }
     }

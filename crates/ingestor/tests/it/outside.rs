@@ -105,7 +105,7 @@ impl Outside {
             }
         }
         self.producer
-            .flush(Duration::from_secs(60))
+            .flush(Duration::from_mins(1))
             .expect("acknowledged");
     }
 
@@ -149,8 +149,8 @@ impl Outside {
             .collect()
     }
 
-    /// The bytes of a value that another reader has shown.
-    pub(crate) fn bytes(&self, shown: &Value) -> Vec<u8> {
+    /// The bytes of a value that the other reader has shown.
+    pub(crate) fn bytes(shown: &Value) -> Vec<u8> {
         if let Some(file) = shown["file"].as_str() {
             return std::fs::read(file).expect("written by the script");
         }

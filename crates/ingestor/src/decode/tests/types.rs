@@ -91,6 +91,10 @@ fn what_no_column_holds_is_refused_by_its_path() {
         let found = Table::new().avro(&inside(type_)).expect_err("refused");
         assert!(found.contains(why), "{type_}: {found}");
     }
+}
+
+#[test]
+fn what_no_column_holds_is_refused_by_its_path_in_json_too() {
     let inside = |schema: &str| {
         format!(
             r##"{{"definitions":{{"tree":{{"type":"object","properties":{{"next":{{"$ref":"#/definitions/tree"}}}}}}}},
