@@ -271,15 +271,14 @@ impl Run<'_> {
 }
 
 fn expired(node: &Node, way: &Way, upstream: &Upstream, before: i64) -> Error {
-    let why = match way {
-        Way::Full { why } => why.clone(),
-        _ => unreachable!("only a full build loses rows"),
+    let Way::Full { why } = way else {
+        unreachable!("only a full build loses rows");
     };
     let day = i32::try_from(before).ok().and_then(date32_to_datetime);
     Error::Expired {
         model: node.display_name(),
         name: node.name.clone(),
-        why,
+        why: why.clone(),
         source_table: short(&upstream.name),
         day: day.map_or_else(|| before.to_string(), |day| day.date().to_string()),
     }
