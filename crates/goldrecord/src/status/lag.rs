@@ -1,23 +1,17 @@
 //! How far bronze is behind each topic.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
-use goldrecord_ingestor::protocol::AppId;
+use goldrecord_ingestor::Settings;
+use goldrecord_ingestor::offsets::{Broker, next_offsets};
 use goldrecord_lake::Lake;
 use goldrecord_service::Config;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::metadata::MetadataTopic;
 use serde::Serialize;
 
 use super::Topics;
-use crate::clients::Brokers;
+use crate::Result;
 use crate::output::thousands;
-use crate::{Error, Result};
-
-/// How long the brokers have to answer each question.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A topic's lag: what the brokers hold and bronze does not yet.
 #[derive(Debug, Serialize)]
@@ -44,80 +38,35 @@ pub struct PartitionLag {
 /// Ask the brokers for every configured topic. Brokers that do not answer are not an error: the
 /// tables are there all the same.
 pub async fn of_topics(lake: &Lake, config: &Config) -> Result<Topics> {
-    let mut offsets = BTreeMap::new();
-    for topic in &config.ingestor.topics {
-        offsets.insert(topic.clone(), next_offsets(lake, topic).await?);
-    }
-    let brokers = Brokers::of(&config.kafka)?;
-    let asked = tokio::task::spawn_blocking(move || ask(&brokers, &offsets)).await;
-    Ok(
-        match asked
-            .map_err(|error| Error::Refused(error.to_string()))
-            .flatten()
-        {
-            Ok(topics) => Topics::Known(topics),
-            Err(error) => Topics::Unknown(error.to_string()),
-        },
-    )
-}
-
-/// The next offset of each partition's newest epoch.
-async fn next_offsets(lake: &Lake, topic: &str) -> Result<BTreeMap<i32, i64>> {
-    let Some(snapshot) = lake.table(&format!("bronze/{topic}")).latest().await? else {
-        return Ok(BTreeMap::new());
-    };
-    let mut newest: BTreeMap<i32, (i32, i64)> = BTreeMap::new();
-    for (id, next) in snapshot.txns.iter() {
-        if let Some(id) = AppId::parse(id) {
-            let entry = newest.entry(id.partition).or_insert((id.epoch, *next));
-            if id.epoch >= entry.0 {
-                *entry = (id.epoch, *next);
-            }
-        }
-    }
-    Ok(newest
-        .into_iter()
-        .map(|(partition, (_, next))| (partition, next))
-        .collect())
-}
-
-fn ask(brokers: &Brokers, offsets: &BTreeMap<String, BTreeMap<i32, i64>>) -> Result<Vec<TopicLag>> {
-    let failed = |error: rdkafka::error::KafkaError| {
-        brokers.failed(&format!(
-            "{error}; is the broker running and [kafka] bootstrap_servers right?"
-        ))
-    };
-    let consumer: BaseConsumer = brokers
-        .client()
-        .set("group.id", "goldrecord-status")
-        .set("log_level", "0")
-        .create()
-        .map_err(failed)?;
+    let broker = Broker::new(&Settings::load(config)?)?;
     let mut topics = Vec::new();
-    for (topic, next) in offsets {
-        let metadata = consumer
-            .fetch_metadata(Some(topic), PATIENCE)
-            .map_err(failed)?;
-        let mut partitions = Vec::new();
-        for partition in metadata.topics().iter().flat_map(MetadataTopic::partitions) {
-            let (low, end) = consumer
-                .fetch_watermarks(topic, partition.id(), PATIENCE)
-                .map_err(failed)?;
-            let next = next.get(&partition.id()).copied();
-            partitions.push(PartitionLag {
-                partition: partition.id(),
-                end,
-                next,
-                lag: (end - next.unwrap_or(low)).max(0),
-            });
+    for topic in config.ingestor.topics.clone() {
+        let next = next_offsets(lake, &topic).await?;
+        match partitions(&broker, &topic, &next).await {
+            Ok(partitions) => topics.push(TopicLag { topic, partitions }),
+            Err(error) => return Ok(Topics::Unknown(error.to_string())),
         }
-        partitions.sort_by_key(|partition| partition.partition);
-        topics.push(TopicLag {
-            topic: topic.clone(),
-            partitions,
+    }
+    Ok(Topics::Known(topics))
+}
+
+async fn partitions(
+    broker: &Broker,
+    topic: &str,
+    next: &BTreeMap<i32, i64>,
+) -> Result<Vec<PartitionLag>> {
+    let mut partitions = Vec::new();
+    for partition in broker.partitions(topic).await? {
+        let (low, end) = broker.bounds(topic, partition).await?;
+        let next = next.get(&partition).copied();
+        partitions.push(PartitionLag {
+            partition,
+            end,
+            next,
+            lag: (end - next.unwrap_or(low)).max(0),
         });
     }
-    Ok(topics)
+    Ok(partitions)
 }
 
 /// One line a topic.
