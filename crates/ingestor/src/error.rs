@@ -26,6 +26,19 @@ pub enum Error {
         /// What the client said.
         source: Box<rdkafka::error::KafkaError>,
     },
+    /// Another process is in the group under the name of this one.
+    #[error(
+        "another process, at {host}, is the member `{instance}` of the group `{group}` too: give each ingestor \
+         a name of its own (kafka.instance) and start it again, or end the one that should not run"
+    )]
+    InstanceTaken {
+        /// The consumer group.
+        group: String,
+        /// The member's name in it.
+        instance: String,
+        /// Where the other one is, as the brokers see it.
+        host: String,
+    },
     /// The table refused for a reason that waiting does not mend.
     #[error("table `{table}`: {source}")]
     Lake {
@@ -43,16 +56,29 @@ pub enum Error {
         why: String,
     },
     /// The topic's latest schema cannot become a table.
-    #[error("topic `{topic}`, schema {schema}: {why}")]
+    #[error(
+        "topic `{topic}` is not read: schema {schema}, the latest of subject `{subject}`: {why}. Register a version \
+         that fits, and it is read from then on"
+    )]
     Schema {
         /// The topic.
         topic: String,
+        /// The registry's subject.
+        subject: String,
         /// The schema's id.
         schema: u32,
         /// What is not supported and what to do instead.
         why: String,
     },
-    /// The schema registry answers, but not with what a registry says.
+    /// The topic's table, as it is, cannot hold its events.
+    #[error("topic `{topic}` is not read: {why}")]
+    Unfit {
+        /// The topic.
+        topic: String,
+        /// Which column, and what would do.
+        why: String,
+    },
+    /// The schema registry answers, but not with a schema that we read.
     #[error("topic `{topic}`: {source}")]
     Registry {
         /// The topic.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, unbounded};
-use goldrecord_lake::{Lake, WriteOptions};
+use crossbeam_channel::unbounded;
+use goldrecord_lake::Lake;
 use goldrecord_registry::Client;
 use goldrecord_service::metrics::Registry;
 use goldrecord_service::{Shutdown, notify};
@@ -14,18 +14,16 @@ use rdkafka::consumer::Consumer;
 use rdkafka::metadata::MetadataTopic;
 use tokio::runtime::Handle;
 
-use crate::bronze;
-use crate::consumer::{self, Command, Event, Poller, Probe, Rebalancer, SharedConsumer};
-use crate::error::{Error, Result};
-use crate::keeper::{Job, Keeper};
+use crate::consumer::{self, Command, Poller, Probe, Rebalancer};
+use crate::error::Result;
 use crate::lag;
 use crate::memory::Budget;
 use crate::metrics::{Metrics, Server};
 use crate::progress::{Progress, Summary, Until};
-use crate::protocol::Choice;
+use crate::reading::{Means, Reading};
 use crate::settings::Settings;
 use crate::shared::{Backoff, Shared};
-use crate::worker::{Channels, Worker};
+use crate::topics::Finder;
 
 /// Kafka to bronze.
 #[derive(Debug)]
@@ -70,97 +68,46 @@ impl Ingestor {
         progress: &dyn Progress,
     ) -> Result<Summary> {
         self.settings.check()?;
+        let finder = Finder::new(&self.settings)?;
+        let ends_by_itself = !matches!(until, Until::Shutdown);
         let metrics = Arc::clone(&self.metrics);
         let shared = Shared::new(runtime.clone(), progress, metrics, shutdown.clone());
         let budget = Budget::new(self.settings.buffer_bytes());
         self.metrics.watch(&budget);
-        let mut senders = BTreeMap::new();
-        let mut receivers: Vec<(String, Receiver<Event>)> = Vec::new();
-        for topic in self.settings.topics.keys() {
-            // Not bounded by number: every record in it is counted in the budget, which pauses the source.
-            let (send, receive) = unbounded();
-            senders.insert(topic.clone(), send);
-            receivers.push((topic.clone(), receive));
-        }
         let probe = Arc::new(consumer::probe(&self.settings)?);
         let Some(cluster) = self.cluster_id(&shared, &probe) else {
             return Ok(Summary::default());
         };
         // Not before: what it complains of is heard only by the thread that polls it.
-        let rebalancer = Rebalancer::new(senders, Arc::clone(&self.metrics));
-        let consumer: SharedConsumer = Arc::new(consumer::connect(&self.settings, rebalancer)?);
-        tracing::info!(cluster, lake = self.lake.url(), topics = ?self.settings.topics.keys(), "reading");
+        let rebalancer = Rebalancer::new(Arc::clone(&self.metrics));
+        let consumer = consumer::connect(&self.settings, rebalancer)?;
         let (commands, obey) = unbounded::<Command>();
         thread::scope(|scope| {
-            let mut threads = Vec::new();
-            for (topic, events) in receivers {
-                let (jobs, todo) = unbounded::<Job>();
-                let (answers, replies) = unbounded();
-                let keeper = Keeper {
-                    shared: &shared,
-                    topic: topic.clone(),
-                    cluster: cluster.clone(),
-                    servers: self.settings.bootstrap_servers.clone(),
-                    table: self.lake.table(&bronze::path(&topic)),
-                    choice: Choice {
-                        start: self.settings.start,
-                        on_out_of_range: self.settings.on_out_of_range,
-                    },
-                    probe: Arc::clone(&probe),
-                    options: self.write_options(),
-                    jobs: todo,
-                    replies: answers,
-                };
-                let worker = Worker::new(
-                    &shared,
-                    &topic,
-                    &cluster,
-                    &self.settings,
-                    self.registry.clone(),
-                    Arc::clone(&budget),
-                    Channels {
-                        events,
-                        commands: commands.clone(),
-                        jobs,
-                        replies,
-                    },
-                );
-                threads.push(spawn(scope, &shared, format!("table {topic}"), move || {
-                    keeper.run();
-                }));
-                threads.push(spawn(scope, &shared, format!("topic {topic}"), move || {
-                    worker.run();
-                }));
+            let means = Means {
+                shared: &shared,
+                settings: &self.settings,
+                lake: &self.lake,
+                registry: &self.registry,
+                cluster,
+                probe: Arc::clone(&probe),
+                budget: Arc::clone(&budget),
+                commands,
+            };
+            let mut reading = Reading::new(scope, means, finder);
+            let poller = Poller::new(&shared, &self.settings, consumer, obey, Arc::clone(&budget));
+            reading.spawn("kafka".into(), move || poller.run());
+            if !reading.begin() {
+                shared.stop.request();
             }
-            let poller = Poller::new(
-                &shared,
-                Arc::clone(&consumer),
-                obey,
-                Arc::clone(&budget),
-                self.settings.topics.keys().cloned(),
-            );
-            threads.push(spawn(scope, &shared, "kafka".into(), move || poller.run()));
-            self.supervise(&shared, &probe, until, || {
-                threads.iter().all(thread::ScopedJoinHandle::is_finished)
-            });
+            self.supervise(&shared, &probe, until, &mut reading);
         });
-        // Leaves the group; the topics' threads have ended and need no word of it.
-        drop(consumer);
         let mut summary = std::mem::take(&mut *shared.summary());
         summary.peak_memory = budget.peak();
-        match shared.take_error() {
+        // A run that is to end when everything is read has not done it while a topic is refused.
+        let refused = || ends_by_itself.then(|| shared.take_refusal()).flatten();
+        match shared.take_error().or_else(refused) {
             Some(error) => Err(error),
             None => Ok(summary),
-        }
-    }
-
-    /// Rows wait in a topic's writer for long runs of one day, within the topic's share of the memory.
-    fn write_options(&self) -> WriteOptions {
-        let share = self.settings.buffer_bytes() / self.settings.topics.len() / 4;
-        WriteOptions {
-            total_buffer_bytes: share,
-            folder_buffer_bytes: share / 2,
-            ..WriteOptions::default()
         }
     }
 
@@ -191,7 +138,7 @@ impl Ingestor {
         shared: &Shared<'_>,
         probe: &Probe,
         until: Until,
-        ended: impl Fn() -> bool,
+        reading: &mut Reading<'_, '_>,
     ) {
         let (mut targets, done) = match until {
             Until::Shutdown => (None, None),
@@ -200,18 +147,26 @@ impl Ingestor {
         };
         let mut ready = false;
         let mut told = Instant::now();
-        while !ended() {
+        while !reading.has_ended() {
+            reading.look();
+            if reading.is_refused()
+                && let Some(refusal) = shared.take_refusal()
+            {
+                shared.fail(refusal);
+            }
             if targets.is_none() && done.as_ref().is_some_and(|done| done()) {
-                targets = self.ends(probe);
+                targets = Self::ends(probe, reading.topics());
                 shared.drain();
             }
             if let Some(targets) = &targets {
                 shared.drain();
-                if is_reached(&shared.summary(), targets) {
+                let refused = shared.refused();
+                if is_reached(&shared.summary(), targets, &refused) {
                     shared.stop.request();
                 }
             }
-            if !ready && !shared.summary().topics.is_empty() {
+            // Where a pattern finds nothing yet, there is nothing to wait for.
+            if !ready && (reading.topics().is_empty() || !shared.summary().topics.is_empty()) {
                 ready = true;
                 notify::ready();
             }
@@ -229,11 +184,11 @@ impl Ingestor {
         }
     }
 
-    /// The next offsets of all partitions of our topics. `None`: no broker answers now.
-    fn ends(&self, probe: &Probe) -> Option<BTreeMap<(String, i32), i64>> {
+    /// The next offsets of all partitions of these topics. `None`: no broker answers now.
+    fn ends(probe: &Probe, topics: &[String]) -> Option<BTreeMap<(String, i32), i64>> {
         let patience = Duration::from_secs(5);
         let mut ends = BTreeMap::new();
-        for topic in self.settings.topics.keys() {
+        for topic in topics {
             let metadata = probe.fetch_metadata(Some(topic), patience).ok()?;
             for partition in metadata.topics().iter().flat_map(MetadataTopic::partitions) {
                 let (_, end) = probe
@@ -248,19 +203,30 @@ impl Ingestor {
     /// One line: lag, and what was committed or is waited for.
     fn status(shared: &Shared<'_>, lag: &str) -> String {
         let waits = shared.waits();
-        if !waits.is_empty() {
-            return format!("waiting: {}", waits.join("; "));
-        }
+        let waits = match waits.as_slice() {
+            [] => String::new(),
+            waits => format!("waiting: {}; ", waits.join("; ")),
+        };
         let summary = shared.summary().clone();
         let good: u64 = summary.topics.values().map(|own| own.good).sum();
         let bad: u64 = summary.topics.values().map(|own| own.bad).sum();
         let commits: u64 = summary.topics.values().map(|own| own.commits).sum();
-        format!("{lag}; {good} events and {bad} bad records in {commits} commits since the start")
+        format!(
+            "{waits}{lag}; {good} events and {bad} bad records in {commits} commits since the start"
+        )
     }
 }
 
-fn is_reached(summary: &Summary, targets: &BTreeMap<(String, i32), i64>) -> bool {
-    targets.iter().all(|((topic, partition), target)| {
+/// Whether the table has what it should, of the topics that are not refused.
+fn is_reached(
+    summary: &Summary,
+    targets: &BTreeMap<(String, i32), i64>,
+    refused: &[String],
+) -> bool {
+    let mut targets = targets
+        .iter()
+        .filter(|((topic, _), _)| !refused.contains(topic));
+    targets.all(|((topic, partition), target)| {
         let next = summary
             .topics
             .get(topic)
@@ -268,21 +234,4 @@ fn is_reached(summary: &Summary, targets: &BTreeMap<(String, i32), i64>) -> bool
         // A partition without a record needs no row, only to be opened.
         next.is_some_and(|next| next >= target)
     })
-}
-
-/// A thread whose panic ends the run with an error instead of leaving the others waiting.
-fn spawn<'scope, 'env>(
-    scope: &'scope thread::Scope<'scope, 'env>,
-    shared: &'scope Shared<'_>,
-    name: String,
-    work: impl FnOnce() + Send + 'scope,
-) -> thread::ScopedJoinHandle<'scope, ()> {
-    thread::Builder::new()
-        .name(name.clone())
-        .spawn_scoped(scope, move || {
-            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
-                shared.fail(Error::Thread(name));
-            }
-        })
-        .expect("the system starts a thread")
 }

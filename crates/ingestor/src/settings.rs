@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use goldrecord_service::Config;
-use goldrecord_service::config::{self, Format, Gaps, OnOutOfRange, Start};
+use goldrecord_service::config::{self, Format, Gaps, OnOutOfRange, Start, Subject};
 use goldrecord_service::kafka::{self, Access};
 
 use crate::error::{Error, Result};
+use crate::topics::{Finder, Rules, is_pattern};
 
 /// Everything the ingestor must know.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,8 +17,14 @@ pub struct Settings {
     pub bootstrap_servers: String,
     /// The consumer group that partitions are shared in and lag is shown under.
     pub group: String,
-    /// The topics to read, each with its own rules.
+    /// The topics to read that are named, each with its own rules.
     pub topics: BTreeMap<String, TopicSettings>,
+    /// Regular expressions that find further ones.
+    pub patterns: Vec<String>,
+    /// The rules of what they find.
+    pub rules: Rules,
+    /// How often new topics, partitions and latest schemas are looked for.
+    pub refresh: Duration,
     /// Where a partition that the table has never seen begins.
     pub start: Start,
     /// What to do when records were deleted before they were read.
@@ -45,6 +52,10 @@ pub struct TopicSettings {
     pub earliest_event: i64,
     /// How far ahead of this machine's clock an event's time may be.
     pub ahead: Duration,
+    /// How its schemas' subjects are called.
+    pub subject: Subject,
+    /// The record whose latest schema counts, where subjects are called by records.
+    pub record: Option<String>,
 }
 
 /// Where an event's time stands.
@@ -78,6 +89,8 @@ impl Default for TopicSettings {
             gaps: Gaps::Alarm,
             earliest_event: YEAR_2000,
             ahead: Duration::from_hours(24),
+            subject: Subject::Topic,
+            record: None,
         }
     }
 }
@@ -86,25 +99,20 @@ impl From<&Config> for Settings {
     /// What the file says; without [`Settings::access`], which needs the credentials too.
     fn from(config: &Config) -> Self {
         let ingestor: &config::Ingestor = &config.ingestor;
-        let topics = ingestor.topics.iter().map(|name| {
-            let own = ingestor.topic.get(name);
-            let defaults = TopicSettings::default();
-            let settings = TopicSettings {
-                format: own.and_then(|own| own.format).unwrap_or(ingestor.format),
-                event_time: match own.and_then(|own| own.event_time.as_deref()) {
-                    Some("kafka") => EventTime::Kafka,
-                    Some(field) => EventTime::Field(field.to_owned()),
-                    None => defaults.event_time.clone(),
-                },
-                gaps: own.and_then(|own| own.gaps).unwrap_or(defaults.gaps),
-                ..defaults
-            };
-            (name.clone(), settings)
+        let rules = Rules::from(ingestor);
+        let (patterns, names): (Vec<_>, Vec<_>) =
+            (ingestor.topics.iter().cloned()).partition(|entry| is_pattern(entry));
+        let topics = names.into_iter().map(|name| {
+            let own = rules.of(&name, None);
+            (name, own)
         });
         Self {
             bootstrap_servers: config.kafka.bootstrap_servers.clone(),
             group: config.kafka.group.clone(),
             topics: topics.collect(),
+            patterns,
+            rules,
+            refresh: ingestor.refresh_interval.0,
             start: ingestor.start,
             on_out_of_range: ingestor.on_out_of_range,
             flush: FlushPolicy {
@@ -121,6 +129,10 @@ impl From<&Config> for Settings {
 
 /// The least memory that lets the parts work side by side.
 const LEAST_MEMORY: usize = 16 << 20;
+
+/// librdkafka's own limit is the upper one.
+const LEAST_REFRESH: Duration = Duration::from_millis(100);
+const MOST_REFRESH: Duration = Duration::from_hours(1);
 
 impl Settings {
     /// What the file says, and the credentials with it.
@@ -140,18 +152,12 @@ impl Settings {
                 why: why.into(),
             })
         };
-        if self.topics.is_empty() {
-            return refuse("ingestor.topics", "[]".into(), "name at least one topic");
-        }
-        let is_name = |topic: &&String| {
-            let taken = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-            !topic.is_empty() && topic.chars().all(taken)
-        };
-        if let Some(other) = self.topics.keys().find(|topic| !is_name(topic)) {
+        Finder::new(self)?;
+        if !(LEAST_REFRESH..=MOST_REFRESH).contains(&self.refresh) {
             return refuse(
-                "ingestor.topics",
-                format!("{other:?}"),
-                "no topic has such a name: letters, digits, `.`, `_` and `-` make one; patterns are not read yet",
+                "ingestor.refresh_interval",
+                format!("{:?}", self.refresh),
+                "write a time between 100ms and 1h",
             );
         }
         if self.memory < LEAST_MEMORY {
@@ -169,6 +175,20 @@ impl Settings {
             );
         }
         Ok(())
+    }
+
+    /// The name of this member of the group, if it has one.
+    pub(crate) fn instance(&self) -> Option<&str> {
+        self.kafka.get("group.instance.id").map(String::as_str)
+    }
+
+    /// How long a member of the group may be silent.
+    pub(crate) fn session(&self) -> Duration {
+        /// librdkafka's own, in ms.
+        const DEFAULT: u64 = 45_000;
+        let said = self.kafka.get("session.timeout.ms");
+        let said = said.and_then(|said| said.parse().ok());
+        Duration::from_millis(said.unwrap_or(DEFAULT))
     }
 
     /// librdkafka's share of the memory, in bytes: its queue of fetched records. One fetch may come on top.
@@ -202,6 +222,7 @@ mod tests {
                 format: Some(Format::Avro),
                 event_time: Some("kafka".into()),
                 gaps: Some(Gaps::Expected),
+                ..config::TopicOverride::default()
             },
         );
         let settings = Settings::from(&config);
@@ -217,12 +238,14 @@ mod tests {
     }
 
     #[test]
-    fn what_no_topic_can_be_called_is_refused() {
-        let mut config = Config::default();
-        config.ingestor.topics = vec!["listens".into(), "^music\\..*".into()];
-        let refused = Settings::from(&config).check().expect_err("refused");
-        let said = refused.to_string();
-        assert!(said.contains("ingestor.topics = \"^music"), "{said}");
-        assert!(said.contains("patterns are not read yet"), "{said}");
+    fn brokers_are_not_asked_all_the_time_nor_never() {
+        for refresh in [Duration::ZERO, Duration::from_hours(2)] {
+            let settings = Settings {
+                refresh,
+                ..Settings::from(&Config::default())
+            };
+            let refused = settings.check().expect_err("refused").to_string();
+            assert!(refused.contains("ingestor.refresh_interval"), "{refused}");
+        }
     }
 }

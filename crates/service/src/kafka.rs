@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::config::{Kafka, Sasl, credential};
+use crate::config::{Assignor, Kafka, Sasl, credential};
 use crate::{Error, Result};
 
 /// The credential that is the password of `[kafka] user`.
@@ -165,11 +165,24 @@ pub fn membership(kafka: &Kafka) -> BTreeMap<String, String> {
             "max.poll.interval.ms".to_owned(),
             timeout.max(LONGEST_POLL).to_string(),
         ),
+        (
+            "partition.assignment.strategy".to_owned(),
+            assignor(kafka.assignor).to_owned(),
+        ),
     ]);
     if let Some(instance) = &kafka.instance {
         settings.insert("group.instance.id".to_owned(), instance.clone());
     }
     settings
+}
+
+/// What librdkafka calls it.
+fn assignor(assignor: Assignor) -> &'static str {
+    match assignor {
+        Assignor::CooperativeSticky => "cooperative-sticky",
+        Assignor::Range => "range",
+        Assignor::RoundRobin => "roundrobin",
+    }
 }
 
 /// What to mend when librdkafka gives such a reason for not getting through to the brokers; nothing where it does not

@@ -1,6 +1,6 @@
 //! The clients of Kafka: the consumer in the group, and one outside of it that asks.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use goldrecord_service::kafka::mend;
@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::settings::Settings;
 use crate::shared::lock;
 
-/// The consumer, which its thread alone polls.
-pub(crate) type SharedConsumer = Arc<BaseConsumer<Rebalancer>>;
+/// The consumer in the group.
+pub(crate) type Member = BaseConsumer<Rebalancer>;
 
 /// A client that asks for offsets and metadata. Not the consumer itself: a request for metadata that
 /// crosses the one with which it joins the group would leave it waiting for the next, minutes later.
@@ -87,20 +87,8 @@ pub(crate) fn probe(settings: &Settings) -> Result<Probe> {
         })
 }
 
-/// A consumer that joins the group once it is polled.
-pub(crate) fn connect(
-    settings: &Settings,
-    rebalancer: Rebalancer,
-) -> Result<BaseConsumer<Rebalancer>> {
-    let failed = |action| {
-        let servers = settings.bootstrap_servers.clone();
-        move |source| Error::Kafka {
-            servers,
-            action,
-            source: Box::new(source),
-        }
-    };
-    let topics: Vec<&str> = settings.topics.keys().map(String::as_str).collect();
+/// A consumer that joins the group once it is subscribed and polled.
+pub(crate) fn connect(settings: &Settings, rebalancer: Rebalancer) -> Result<Member> {
     let mut config = common(settings);
     config
         .set("group.id", &settings.group)
@@ -108,10 +96,15 @@ pub(crate) fn connect(
         .set("enable.auto.offset.store", "false")
         // The table says where to read; an offset that Kafka does not have is our decision, not the client's.
         .set("auto.offset.reset", "error")
-        // The rebalance callback speaks this protocol alone.
-        .set("partition.assignment.strategy", "cooperative-sticky")
-        .set("topic.metadata.refresh.interval.ms", "30000")
-        .set("queued.min.messages", "1000000")
+        // New partitions of what it is subscribed to are seen by then.
+        .set(
+            "topic.metadata.refresh.interval.ms",
+            settings.refresh.as_millis().to_string(),
+        )
+        // Each costs the client some 500 bytes besides its own.
+        .set("queued.min.messages", "50000")
+        // Without it a full queue is looked at again after a second.
+        .set("fetch.queue.backoff.ms", "10")
         .set(
             "queued.max.messages.kbytes",
             (settings.queue_bytes() >> 10).to_string(),
@@ -120,9 +113,11 @@ pub(crate) fn connect(
         .set("message.max.bytes", settings.fetch_bytes().to_string())
         .set("fetch.error.backoff.ms", "100")
         .set("check.crcs", "true");
-    let consumer: BaseConsumer<Rebalancer> = config
+    config
         .create_with_context(rebalancer)
-        .map_err(failed("make a consumer"))?;
-    consumer.subscribe(&topics).map_err(failed("subscribe"))?;
-    Ok(consumer)
+        .map_err(|source| Error::Kafka {
+            servers: settings.bootstrap_servers.clone(),
+            action: "make a consumer",
+            source: Box::new(source),
+        })
 }

@@ -3,6 +3,7 @@
 //! Here is what it tells the topics' threads, and what they tell it.
 
 mod client;
+mod fence;
 mod message;
 mod poller;
 mod rebalance;
@@ -12,7 +13,7 @@ use crossbeam_channel::Sender;
 use crate::chunk::Chunk;
 use crate::protocol::{Lease, Position};
 
-pub(crate) use client::{Probe, SharedConsumer, complaint, connect, probe};
+pub(crate) use client::{Member, Probe, complaint, connect, probe};
 pub(crate) use poller::Poller;
 pub(crate) use rebalance::Rebalancer;
 
@@ -31,6 +32,8 @@ pub(crate) enum Event {
 
 /// What this thread is told.
 pub(crate) enum Command {
+    /// Read these topics too, and tell their threads.
+    Read(Vec<(String, Sender<Event>)>),
     Seek {
         topic: String,
         position: Position,

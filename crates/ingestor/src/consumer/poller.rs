@@ -3,56 +3,70 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender};
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::fence::{self, Remedy};
 use super::message::{CHUNK_RECORDS, append};
-use super::{Command, Event, SharedConsumer};
-use crate::chunk::Chunk;
+use super::rebalance::{Fetching, is_eager};
+use super::{Command, Event, Member, connect};
+use crate::chunk::{Chunk, Supply};
 use crate::error::Error;
 use crate::memory::Budget;
 use crate::protocol::Position;
+use crate::settings::Settings;
 use crate::shared::{Shared, lock};
 
 /// The polling thread's own state.
 pub(crate) struct Poller<'a> {
     shared: &'a Shared<'a>,
-    consumer: SharedConsumer,
+    settings: &'a Settings,
+    consumer: Member,
+    /// When the consumer was made.
+    since: Instant,
     commands: Receiver<Command>,
-    budget: Arc<Budget>,
+    supply: Supply,
     chunks: Vec<(String, Option<Chunk>)>,
     seeks: Vec<(Instant, String, Position)>,
     paused: bool,
-    last_out_of_range: Option<Instant>,
+    /// Kafka does not have the next offset of some partition, which the topics' threads do not know yet.
+    out_of_range: bool,
+    told_out_of_range: Option<Instant>,
     running: usize,
 }
 
 /// How long to stop polling, before partitions are paused (which throws away what was fetched).
 const HOLD: Duration = Duration::from_millis(500);
 const IDLE: Duration = Duration::from_millis(10);
+/// How often the topics' threads are told at most that offsets are not there: each time all are asked for anew.
+const OUT_OF_RANGE_EVERY: Duration = Duration::from_secs(1);
+/// How long the brokers may take to tell who has a member's name.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl<'a> Poller<'a> {
     pub(crate) fn new(
         shared: &'a Shared<'a>,
-        consumer: SharedConsumer,
+        settings: &'a Settings,
+        consumer: Member,
         commands: Receiver<Command>,
         budget: Arc<Budget>,
-        topics: impl Iterator<Item = String>,
     ) -> Self {
-        let chunks: Vec<_> = topics.map(|topic| (topic, None)).collect();
         Self {
             shared,
+            settings,
             consumer,
+            since: Instant::now(),
             commands,
-            budget,
-            running: chunks.len(),
-            chunks,
+            supply: Supply::new(budget),
+            running: 0,
+            chunks: Vec::new(),
             seeks: Vec::new(),
             paused: false,
-            last_out_of_range: None,
+            out_of_range: false,
+            told_out_of_range: None,
         }
     }
 
@@ -63,14 +77,14 @@ impl<'a> Poller<'a> {
             goldrecord_service::notify::turned();
             self.obey();
             if self.paused {
-                if self.budget.has_room() {
+                if self.supply.has_room() {
                     self.set_paused(false);
                     held_since = None;
                 }
-            } else if self.budget.is_over() {
+            } else if self.supply.is_over() {
                 self.send_chunks();
                 if held_since.get_or_insert_with(Instant::now).elapsed() < HOLD {
-                    self.budget.wait_for_room(Duration::from_millis(50));
+                    self.supply.wait_for_room(Duration::from_millis(50));
                     continue;
                 }
                 self.set_paused(true);
@@ -83,14 +97,16 @@ impl<'a> Poller<'a> {
                 match self.consumer.poll(wait) {
                     Some(Ok(message)) => {
                         let topic = message.topic();
-                        if self.chunks[last].0 != topic {
+                        if self.chunks.get(last).is_none_or(|(name, _)| name != topic) {
                             match self.chunks.iter().position(|(name, _)| name == topic) {
                                 Some(index) => last = index,
                                 None => continue,
                             }
                         }
                         // Records of a partition not yet positioned are told from others by its lease.
-                        if append(&mut self.chunks[last].1, &self.budget, &message) {
+                        let supply = &self.supply;
+                        let chunk = self.chunks[last].1.get_or_insert_with(|| supply.chunk());
+                        if append(chunk, &message) {
                             drop(message);
                             self.send_chunk(last);
                         }
@@ -113,26 +129,111 @@ impl<'a> Poller<'a> {
         match error {
             KafkaError::MessageConsumption(
                 RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
-            ) => {
-                let now = Instant::now();
-                if self
-                    .last_out_of_range
-                    .is_none_or(|last| now - last > Duration::from_secs(1))
-                {
-                    self.last_out_of_range = Some(now);
-                    tracing::warn!(%error, "Kafka does not have a partition's next offset");
-                    for (topic, _) in &self.chunks {
-                        self.consumer.context().tell(topic, Event::OutOfRange);
+            ) => self.out_of_range = true,
+            KafkaError::MessageConsumptionFatal(_) => self.mend(error),
+            // Brokers that are away come back; librdkafka tries again by itself.
+            _ => tracing::warn!(%error, "Kafka"),
+        }
+    }
+
+    /// The client is dead: goes on with another, or ends the run.
+    fn mend(&mut self, error: &KafkaError) {
+        let (code, reason) = self
+            .consumer
+            .client()
+            .fatal_error()
+            .expect("a client that tells a fatal error has one");
+        let age = self.since.elapsed();
+        match fence::remedy(code, &reason, age, self.settings.session()) {
+            Remedy::BeginAnew => {
+                tracing::warn!(
+                    reason,
+                    "this member was fenced; a new consumer takes its place"
+                );
+                self.send_chunks();
+                self.consumer.context().give_up();
+                let successor = self.consumer.context().successor();
+                match connect(self.settings, successor) {
+                    Ok(consumer) => {
+                        self.consumer = consumer;
+                        self.since = Instant::now();
+                        self.subscribe();
                     }
+                    Err(error) => self.shared.fail(error),
                 }
             }
-            KafkaError::MessageConsumptionFatal(_) => self.shared.fail(Error::Kafka {
-                servers: "the brokers".into(),
+            Remedy::Taken => self.shared.fail(self.taken()),
+            Remedy::End => self.shared.fail(Error::Kafka {
+                servers: self.settings.bootstrap_servers.clone(),
                 action: "consume",
                 source: Box::new(error.clone()),
             }),
-            // Brokers that are away come back; librdkafka tries again by itself.
-            _ => tracing::warn!(%error, "Kafka"),
+        }
+    }
+
+    /// Another process is the member that this one is.
+    fn taken(&self) -> Error {
+        let group = &self.settings.group;
+        let instance = self.settings.instance().unwrap_or_default();
+        let listed = self.consumer.fetch_group_list(Some(group), PATIENCE);
+        let members = listed.iter().flat_map(|listed| listed.groups());
+        // The brokers call a named member by its name and a number of their own.
+        let other = members.flat_map(|group| group.members()).find(|member| {
+            let number = member.id().strip_prefix(instance);
+            number.is_some_and(|number| number.starts_with('-'))
+        });
+        Error::InstanceTaken {
+            group: group.clone(),
+            instance: instance.to_owned(),
+            host: other.map_or_else(
+                || "a host that the brokers do not tell".to_owned(),
+                |other| other.client_host().trim_start_matches('/').to_owned(),
+            ),
+        }
+    }
+
+    /// What the brokers did not have must be asked for anew, from where the table now says.
+    fn tell_out_of_range(&mut self) {
+        let told = self.told_out_of_range.map(|told| told.elapsed());
+        if !self.out_of_range || told.is_some_and(|before| before < OUT_OF_RANGE_EVERY) {
+            return;
+        }
+        self.out_of_range = false;
+        self.told_out_of_range = Some(Instant::now());
+        tracing::warn!("Kafka does not have a partition's next offset");
+        if is_eager(&self.consumer)
+            && let Err(error) = self.consumer.context().hold(&self.consumer)
+        {
+            tracing::error!(%error, "the partitions could not be held");
+        }
+        for (topic, _) in &self.chunks {
+            self.consumer.context().tell(topic, Event::OutOfRange);
+        }
+    }
+
+    /// Reads these topics too.
+    fn read(&mut self, topics: Vec<(String, Sender<Event>)>) {
+        for (topic, events) in topics {
+            self.consumer.context().listens(&topic, events);
+            self.chunks.push((topic, None));
+            self.running += 1;
+        }
+        self.subscribe();
+    }
+
+    /// Tells the group what is read: the members share out the partitions anew.
+    fn subscribe(&self) {
+        let topics: Vec<&str> = self
+            .chunks
+            .iter()
+            .map(|(topic, _)| topic.as_str())
+            .collect();
+        if let Err(source) = self.consumer.subscribe(&topics) {
+            self.shared.fail(Error::Kafka {
+                servers: self.settings.bootstrap_servers.clone(),
+                action: "subscribe",
+                source: Box::new(source),
+            });
         }
     }
 
@@ -155,7 +256,7 @@ impl<'a> Poller<'a> {
     fn set_paused(&mut self, paused: bool) {
         let mut partitions = TopicPartitionList::new();
         for ((topic, partition), fetching) in lock(&self.consumer.context().assigned).iter() {
-            if *fetching {
+            if *fetching == Fetching::Yes {
                 partitions.add_partition(topic, *partition);
             }
         }
@@ -176,6 +277,7 @@ impl<'a> Poller<'a> {
     fn obey(&mut self) {
         while let Ok(command) = self.commands.try_recv() {
             match command {
+                Command::Read(topics) => self.read(topics),
                 Command::Seek { topic, position } => {
                     // The last word counts.
                     self.seeks.retain(|(_, name, other)| {
@@ -189,6 +291,7 @@ impl<'a> Poller<'a> {
                 Command::Ended => self.running -= 1,
             }
         }
+        self.tell_out_of_range();
         let now = Instant::now();
         let mut later = Vec::new();
         for (due, topic, position) in std::mem::take(&mut self.seeks) {
@@ -215,24 +318,28 @@ impl<'a> Poller<'a> {
         let mut one = TopicPartitionList::new();
         one.add_partition_offset(topic, position.partition, offset)
             .expect("an offset of the table");
-        let moved = if fetching {
-            let moved =
-                self.consumer
-                    .seek(topic, position.partition, offset, Duration::from_secs(5));
+        let seek = || {
+            let (partition, patience) = (position.partition, Duration::from_secs(5));
+            self.consumer.seek(topic, partition, offset, patience)
+        };
+        let moved = match fetching {
+            Fetching::Not => self.begin(&one),
+            Fetching::Held if self.paused => seek(),
+            Fetching::Held => seek().and_then(|()| self.consumer.resume(&one)),
+            // Where all is held when an offset is not there, only patience is needed.
+            Fetching::Yes if is_eager(&self.consumer) => seek(),
             // A partition whose offset the broker did not have is fetched no more: it cannot be moved, only begun anew.
-            moved.or_else(|_| {
+            Fetching::Yes => seek().or_else(|_| {
                 self.consumer.incremental_unassign(&one)?;
-                lock(&self.consumer.context().assigned).insert(key.clone(), false);
+                lock(&self.consumer.context().assigned).insert(key.clone(), Fetching::Not);
                 self.begin(&one)
-            })
-        } else {
-            self.begin(&one)
+            }),
         };
         if let Err(error) = moved {
             tracing::debug!(topic, partition = position.partition, %error, "not positioned yet");
             return false;
         }
-        lock(&self.consumer.context().assigned).insert(key, true);
+        lock(&self.consumer.context().assigned).insert(key, Fetching::Yes);
         self.consumer
             .context()
             .tell(topic, Event::Positioned(position.partition, position.lease));
@@ -249,6 +356,10 @@ impl<'a> Poller<'a> {
     }
 
     fn commit(&self, topic: &str, offsets: &[(i32, i64)], mode: CommitMode) {
+        // A client that was taken for dead is about to join again under its name, which fences what it says before.
+        if self.consumer.assignment_lost() {
+            return;
+        }
         let mut list = TopicPartitionList::with_capacity(offsets.len());
         let assigned = lock(&self.consumer.context().assigned);
         for (partition, next) in offsets {
@@ -281,7 +392,8 @@ impl<'a> Poller<'a> {
                     self.commit(&topic, &offsets, CommitMode::Sync);
                 }
                 Ok(Command::Ended) => self.running -= 1,
-                Ok(Command::Seek { .. }) | Err(_) => {}
+                // Threads of topics found this late end with their end of the channel.
+                Ok(Command::Read(_) | Command::Seek { .. }) | Err(_) => {}
             }
         }
     }

@@ -46,7 +46,7 @@ const SIZES: &[f64] = &[
 pub(crate) enum Server {
     Kafka,
     Registry,
-    /// The registry answers, but nobody has registered a schema for the topic yet.
+    /// The registry answers, but with no schema that the topic could be read by: none, or one that no table fits.
     Schema,
     Lake,
 }
@@ -149,7 +149,7 @@ impl Metrics {
                 "group",
                 Unit::Of("rebalances"),
                 ["kind"],
-                "Changes of the assignment, by `kind`: assigned or revoked.",
+                "Changes of the assignment, by `kind`: assigned, revoked, or fenced (lost with this member's name, which a new consumer then takes again).",
             ),
             committed_records: registry.counter(
                 "committed",
@@ -212,7 +212,7 @@ impl Metrics {
                 Unit::Seconds,
                 ["topic"],
                 WORK,
-                "Time to hand a batch to the encoders: long when they are slower than the decoder.",
+                "Time to encode and compress a run of rows of one day, or to close its file; on the encoders' threads.",
             ),
             write: registry.histogram(
                 "write",
@@ -264,7 +264,7 @@ impl Metrics {
                 "server",
                 Unit::Of("retries"),
                 ["server", "topic"],
-                "Requests that failed and are made again, by `server`: kafka, registry, lake, or schema (nobody has registered one yet).",
+                "Requests that failed and are made again, by `server`: kafka, registry, lake, or schema (none is registered that the topic could be read by).",
             ),
             waits: registry.counter(
                 "server",
@@ -323,7 +323,7 @@ impl Metrics {
         self.decode.observe([topic], took.as_secs_f64());
     }
 
-    pub(crate) fn handed_over(&self, topic: &str, took: Duration) {
+    pub(crate) fn encoded(&self, topic: &str, took: Duration) {
         self.encode.observe([topic], took.as_secs_f64());
     }
 

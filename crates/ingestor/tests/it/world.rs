@@ -18,7 +18,10 @@ use goldrecord_registry::embedded::Embedded;
 use goldrecord_registry::{Client, SchemaType, framing};
 use goldrecord_service::config::{OnOutOfRange, Start};
 use goldrecord_service::{Config, Shutdown, logs};
+use goldrecord_testkit::Kafka;
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use tempfile::TempDir;
@@ -41,11 +44,11 @@ pub(crate) fn with_failpoints() -> RwLockWriteGuard<'static, ()> {
 
 pub(crate) struct World {
     pub(crate) runtime: Runtime,
-    _broker: MockCluster<'static, DefaultProducerContext>,
+    _broker: Option<MockCluster<'static, DefaultProducerContext>>,
     pub(crate) servers: String,
-    _registry: Embedded,
+    embedded: Embedded,
     pub(crate) registry: Client,
-    _folder: TempDir,
+    folder: TempDir,
     pub(crate) lake: Lake,
     producer: BaseProducer,
 }
@@ -55,13 +58,38 @@ pub(crate) type Row = BTreeMap<String, String>;
 
 impl World {
     pub(crate) fn new(topics: &[(&str, i32)]) -> Self {
-        logs::init(logs::Format::Text, "off");
-        let runtime = Runtime::new().expect("a runtime");
         let broker = MockCluster::new(1).expect("a mock broker");
         for (topic, partitions) in topics {
             broker.create_topic(topic, *partitions, 1).expect("a topic");
         }
         let servers = broker.bootstrap_servers();
+        Self::around(servers, Some(broker))
+    }
+
+    /// The same with a real broker.
+    pub(crate) fn on(kafka: &Kafka, topics: &[(&str, i32)]) -> Self {
+        let world = Self::around(kafka.bootstrap_servers(), None);
+        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+            .set("bootstrap.servers", &world.servers)
+            .create()
+            .expect("an admin");
+        let topics: Vec<NewTopic<'_>> = topics
+            .iter()
+            .map(|(name, partitions)| NewTopic::new(name, *partitions, TopicReplication::Fixed(1)))
+            .collect();
+        let made = admin.create_topics(&topics, &AdminOptions::new());
+        for topic in world.runtime.block_on(made).expect("answered") {
+            topic.expect("a topic");
+        }
+        world
+    }
+
+    fn around(
+        servers: String,
+        broker: Option<MockCluster<'static, DefaultProducerContext>>,
+    ) -> Self {
+        logs::init(logs::Format::Text, "off");
+        let runtime = Runtime::new().expect("a runtime");
         let embedded = runtime.block_on(Embedded::start(None)).expect("a registry");
         let registry = Client::new(&embedded.url()).expect("a client");
         let folder = TempDir::new().expect("a folder");
@@ -69,6 +97,8 @@ impl World {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", &servers)
             .set("linger.ms", "0")
+            // New partitions can be sent to at once.
+            .set("topic.metadata.refresh.interval.ms", "200")
             .set("message.max.bytes", "4000000")
             .create()
             .expect("a producer");
@@ -76,15 +106,31 @@ impl World {
             runtime,
             _broker: broker,
             servers,
-            _registry: embedded,
+            embedded,
             registry,
-            _folder: folder,
+            folder,
             lake,
             producer,
         }
     }
 
+    /// A folder of this world's own, in which the lake lies.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn registry_url(&self) -> String {
+        self.embedded.url()
+    }
+
     pub(crate) fn settings(&self, topics: &[(&str, TopicSettings)]) -> Settings {
+        let defaults = Settings::from(&Config::default());
+        // The mock broker lets a group begin after 3 s, and begin again a second before a session ends.
+        let quick = [
+            ("session.timeout.ms", "4000"),
+            ("heartbeat.interval.ms", "100"),
+        ];
+        let quick = quick.map(|(key, value)| (key.to_owned(), value.to_owned()));
         Settings {
             bootstrap_servers: self.servers.clone(),
             topics: topics
@@ -99,14 +145,8 @@ impl World {
                 bytes: 64 << 20,
             },
             memory: 64 << 20,
-            // The mock broker lets a group begin after 3 s, and begin again a second before a session ends.
-            kafka: [
-                ("session.timeout.ms", "4000"),
-                ("heartbeat.interval.ms", "100"),
-            ]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into(),
-            ..Settings::from(&Config::default())
+            kafka: defaults.kafka.clone().into_iter().chain(quick).collect(),
+            ..defaults
         }
     }
 
@@ -156,11 +196,13 @@ impl World {
     }
 
     pub(crate) fn snapshot(&self, topic: &str) -> Snapshot {
+        self.latest(topic).expect("there is a table")
+    }
+
+    /// The same, where there is a table.
+    pub(crate) fn latest(&self, topic: &str) -> Option<Snapshot> {
         let table = self.lake.table(&bronze::path(topic));
-        self.runtime
-            .block_on(table.latest())
-            .expect("read")
-            .expect("there is a table")
+        self.runtime.block_on(table.latest()).expect("read")
     }
 
     /// All rows of a topic's table, by partition and offset.

@@ -5,6 +5,8 @@
 //! has is refused with the nearest known one. Secrets never stand in the file: they are read from
 //! files under `$CREDENTIALS_DIRECTORY` by [`credential`].
 
+#[cfg(test)]
+mod options;
 mod sections;
 mod units;
 
@@ -15,8 +17,8 @@ use figment::error::Kind;
 use figment::providers::{Env, Format as _, Toml};
 
 pub use sections::{
-    Bootstrap, ClickHouse, Config, Format, Gaps, Ingestor, Kafka, Lake, Layers, Maintenance,
-    Metrics, OnOutOfRange, Registry, Sasl, Start, TopicOverride,
+    Assignor, Bootstrap, ClickHouse, Config, Format, Gaps, Ingestor, Kafka, Lake, Layers, Maintenance, Metrics,
+    OnOutOfRange, Registry, Sasl, Start, Subject, TopicOverride,
 };
 pub use units::{Bytes, Span};
 
@@ -135,6 +137,8 @@ mod tests {
             [ingestor.topic.listen_events]
             format = "json-unframed"
             event_time = "kafka"
+            [ingestor.topic.'^music\.']
+            subject = "topic-record"
             [clickhouse]
             url = "http://c:8123"
             "#,
@@ -146,6 +150,8 @@ mod tests {
         assert_eq!(config.ingestor.on_out_of_range, OnOutOfRange::RecordGap);
         let listen = &config.ingestor.topic["listen_events"];
         assert_eq!(listen.format, Some(Format::JsonUnframed));
+        let music = &config.ingestor.topic["^music\\."];
+        assert_eq!(music.subject, Some(Subject::TopicRecord));
         assert_eq!(config.clickhouse.url.as_deref(), Some("http://c:8123"));
     }
 

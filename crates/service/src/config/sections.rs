@@ -45,6 +45,8 @@ pub struct Kafka {
     pub instance: Option<String>,
     /// How long a member may be silent before its partitions go to others.
     pub session_timeout: Span,
+    /// How the group shares out the partitions. All members must say the same: stop them all to change it.
+    pub assignor: Assignor,
     /// Whether connections are encrypted. A client certificate is the credentials `kafka-certificate` and
     /// `kafka-key`, PEM both.
     pub tls: bool,
@@ -54,6 +56,19 @@ pub struct Kafka {
     pub sasl: Sasl,
     /// The user of SASL. The password is the credential `kafka-password`.
     pub user: Option<String>,
+}
+
+/// How a group shares out partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Assignor {
+    /// Evenly, and when members come or go only what must move is moved; the rest is read on.
+    CooperativeSticky,
+    /// Neighbouring partitions of each topic to one member; at every change all stop and start again.
+    Range,
+    /// One after the other round the members; at every change all stop and start again.
+    #[serde(rename = "roundrobin")]
+    RoundRobin,
 }
 
 /// How a Kafka client says who it is.
@@ -148,12 +163,29 @@ pub enum Gaps {
     Expected,
 }
 
+/// How the subjects of a topic's schemas are called: Confluent's strategies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subject {
+    /// `<topic>-value`: one record type in a topic (`TopicNameStrategy`).
+    Topic,
+    /// `<record>`, its full name: any types, the same wherever they are sent (`RecordNameStrategy`).
+    Record,
+    /// `<topic>-<record>`: any types, each topic's of its own (`TopicRecordNameStrategy`).
+    TopicRecord,
+}
+
 /// `[ingestor]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ingestor {
-    /// The topics to read. The latest schema of a topic is the registry's subject `<topic>-value`.
+    /// The topics to read: names, and patterns. A pattern begins with `^` and is a regular expression, open at its
+    /// end unless that is `$`; it finds the topics that are there and those that come. Kafka's own (`__…`) and
+    /// `_schemas` are never found by one.
     pub topics: Vec<String>,
+    /// How often the brokers are asked for new topics and partitions, and the registry for a new schema of a topic
+    /// that is read by its latest one, or that is refused for it.
+    pub refresh_interval: Span,
     /// How records are encoded where a topic does not say otherwise.
     pub format: Format,
     /// Where a partition that the lake has never seen begins.
@@ -168,7 +200,8 @@ pub struct Ingestor {
     pub flush_bytes: Bytes,
     /// What all buffers together may hold; past it partitions are paused.
     pub memory: Bytes,
-    /// What differs for single topics, as `[ingestor.topic.NAME]`.
+    /// What differs for single topics, as `[ingestor.topic.NAME]`, and for those that a pattern finds, as
+    /// `[ingestor.topic.'^PATTERN']`. A key of the name goes before one of the pattern.
     pub topic: BTreeMap<String, TopicOverride>,
 }
 
@@ -182,6 +215,11 @@ pub struct TopicOverride {
     pub event_time: Option<String>,
     /// Whether gaps are worth an alarm.
     pub gaps: Option<Gaps>,
+    /// How its schemas' subjects are called.
+    pub subject: Option<Subject>,
+    /// The full name of a record, where subjects are called by it: its latest schema makes the first columns, and
+    /// is the one that unframed records are read by.
+    pub record: Option<String>,
 }
 
 /// `[layers]`
@@ -256,6 +294,7 @@ impl Default for Kafka {
             group: "goldrecord".into(),
             instance: None,
             session_timeout: Span(Duration::from_secs(45)),
+            assignor: Assignor::CooperativeSticky,
             tls: false,
             ca_file: None,
             sasl: Sasl::None,
@@ -293,6 +332,7 @@ impl Default for Ingestor {
             ]
             .map(String::from)
             .to_vec(),
+            refresh_interval: Span(Duration::from_secs(30)),
             format: Format::Avro,
             start: Start::Earliest,
             on_out_of_range: OnOutOfRange::Fail,
