@@ -14,9 +14,6 @@ use crate::error::{Error, Result};
 /// How long a program may take to stop when asked to. systemd would give it longer.
 const STOP: Duration = Duration::from_mins(1);
 const GLANCE: Duration = Duration::from_millis(20);
-/// A static member of a group that comes back after it was taken for dead may be fenced by its own second life: the
-/// client's word for it is final, so the program ends, and its supervisor starts it again.
-const FENCED: &str = "FencedInstanceId";
 
 /// The program.
 pub struct Program {
@@ -25,7 +22,6 @@ pub struct Program {
     command: Box<dyn Fn() -> Command + Send>,
     child: Option<Child>,
     starts: u64,
-    fenced: u64,
     /// How long the log was at the last start.
     said_before: u64,
 }
@@ -43,7 +39,6 @@ impl Program {
             command: Box::new(command),
             child: None,
             starts: 0,
-            fenced: 0,
             said_before: 0,
         }
     }
@@ -133,11 +128,7 @@ impl Program {
 
     /// Whether one that was asked to stop ended as it should.
     fn is_well(&self, status: ExitStatus) -> bool {
-        status.success() || self.was_new(status) || self.was_fenced(status)
-    }
-
-    fn was_fenced(&self, status: ExitStatus) -> bool {
-        status.code() == Some(1) && self.tail().contains(FENCED)
+        status.success() || self.was_new(status)
     }
 
     /// Whether the signal to stop came before the program was there to hear it: it has done nothing yet.
@@ -146,15 +137,9 @@ impl Program {
         status.signal() == Some(Signal::TERM.as_raw()) && said == self.said_before
     }
 
-    /// Starts it again where it was fenced, as its supervisor would. Any other end that nobody had told it to is an
-    /// error.
+    /// An end that nobody had told it to is an error.
     pub fn check(&mut self) -> Result<()> {
         match self.child.as_mut().map(Child::try_wait) {
-            Some(Ok(Some(status))) if self.was_fenced(status) => {
-                self.child = None;
-                self.fenced += 1;
-                self.start()
-            }
             Some(Ok(Some(status))) => Err(self.ended(status)),
             _ => Ok(()),
         }
@@ -185,11 +170,6 @@ impl Program {
         };
         let lines = BufReader::new(file).lines().map_while(Result::ok);
         lines.filter(|line| line.contains(words)).count() as u64
-    }
-
-    /// How often it was fenced, and started again.
-    pub fn fenced(&self) -> u64 {
-        self.fenced
     }
 
     /// How often it was started.
@@ -232,18 +212,6 @@ mod tests {
             "{told}"
         );
         assert_eq!(program.lines_with("no more"), 1);
-    }
-
-    #[test]
-    fn one_that_was_fenced_is_started_again() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let mut program = shell(dir.path(), "echo FencedInstanceId; exit 1");
-        program.start().expect("starts");
-        while program.fenced() == 0 {
-            program.check().expect("a supervisor's work");
-            std::thread::sleep(GLANCE);
-        }
-        assert_eq!(program.starts(), 2);
     }
 
     #[test]

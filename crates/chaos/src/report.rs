@@ -41,7 +41,7 @@ pub struct Report {
     pub refused: u64,
     /// How often an ingestor was started.
     pub starts: u64,
-    /// How often a static member was fenced by its own second life, and started again.
+    /// How often a named member was fenced by its own second life, and went on with a new consumer.
     pub fenced: u64,
     /// Whether maintenance ran beside the ingestors.
     pub maintenance: bool,
@@ -89,7 +89,7 @@ impl Report {
         line(
             &mut text,
             format_args!(
-                "{} commits, {} refused to late owners, {} starts of ingestors, {} of them after being fenced{}",
+                "{} commits, {} refused to late owners, {} starts of ingestors, {} members fenced by themselves{}",
                 self.commits,
                 self.refused,
                 self.starts,
