@@ -90,7 +90,9 @@ class Site:
         node.succeed("systemctl start goldrecord-layers.service", timeout=PATIENCE)
         loader = "systemctl show goldrecord-loader.service -P"
         began = f'test "$({loader} InvocationID)" != "{before}"'
-        ended = f'test "$({loader} ActiveState) $({loader} Result)" = "inactive success"'
+        ended = (
+            f'test "$({loader} ActiveState) $({loader} Result)" = "inactive success"'
+        )
         node.wait_until_succeeds(f"{began} && {ended}", timeout=PATIENCE)
 
     def ask(self, query: str) -> str:
