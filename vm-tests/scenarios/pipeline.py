@@ -35,7 +35,9 @@ def pipeline(site: Site) -> None:
         # Its parts have jobs of their own, which the target's does not wait for.
         parts = site.node.get_unit_property("goldrecord.target", "ConsistsOf")
         assert "goldrecord-ingestor@1.service" in parts, parts
-        left = f"systemctl show -P ActiveState {parts} | grep -vE '^(inactive|failed|)$'"
+        left = (
+            f"systemctl show -P ActiveState {parts} | grep -vE '^(inactive|failed|)$'"
+        )
         site.node.wait_until_fails(left, timeout=PATIENCE)
         site.node.succeed("systemctl start goldrecord.target", timeout=300)
         site.wait_until_up()
