@@ -17,8 +17,8 @@ use figment::error::Kind;
 use figment::providers::{Env, Format as _, Toml};
 
 pub use sections::{
-    Assignor, Bootstrap, ClickHouse, Config, Format, Gaps, Ingestor, Kafka, Lake, Layers, Maintenance, Metrics,
-    OnOutOfRange, Registry, Sasl, Start, Subject, TopicOverride,
+    Assignor, Bootstrap, ClickHouse, Config, Format, Gaps, Ingestor, Kafka, Lake, Layers,
+    Maintenance, Metrics, OnOutOfRange, Registry, Sasl, Start, Subject, TopicOverride,
 };
 pub use units::{Bytes, Span};
 
