@@ -3,7 +3,8 @@
 //! Columns are only added, at the end of their record. A column's type never changes, but takes what Avro
 //! promotes to it. A renamed field keeps the column that it had first: what a field was called otherwise,
 //! before or after, is written down in the column's metadata, so that any schema's name for it finds it,
-//! whichever schema came first and whether or not the aliases are still there.
+//! whichever schema came first and whether or not the aliases are still there. Inside records the aliases
+//! alone do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -76,7 +77,10 @@ fn merge_record(
                 merged[index].name()
             )));
         }
-        changed |= remember(&mut merged, index, field);
+        // The table lets no column's type change while files of it live, and what is noted inside is of its type.
+        if around.0.is_none() {
+            changed |= remember(&mut merged, index, field);
+        }
     }
     Ok(changed.then(|| merged.into()))
 }

@@ -263,9 +263,9 @@ const FIRST: &str = r#"{"type":"record","name":"Small","fields":[
     {"name":"gone","type":"string","default":""},
     {"name":"inner","type":{"type":"record","name":"Inner","fields":[{"name":"a","type":"float"},{"name":"old","type":"string","default":""}]}}]}"#;
 
-/// Added, removed, widened, renamed and reordered, outside and inside; the registry finds it compatible.
+/// Added, removed, widened, renamed and reordered, the last three inside too; the registry finds it compatible.
 const SECOND: &str = r#"{"type":"record","name":"Small","fields":[
-    {"name":"inner","type":{"type":"record","name":"Inner","fields":[{"name":"new","aliases":["old"],"type":"string","default":""},{"name":"more","type":["null","long"],"default":null},{"name":"a","type":"double"}]}},
+    {"name":"inner","type":{"type":"record","name":"Inner","fields":[{"name":"new","aliases":["old"],"type":"string","default":""},{"name":"a","type":"double"}]}},
     {"name":"amount","aliases":["number"],"type":"long","default":0},
     {"name":"ts","type":{"type":"long","logicalType":"timestamp-millis"}},
     {"name":"added","type":"boolean","default":false}]}"#;
@@ -317,7 +317,8 @@ fn schemas_evolve_in_flight_and_what_does_not_fit_is_bad_with_its_schema() {
     outside.produce(&topic, [Some(old(0).as_slice())]);
     outside.catch_up(&[(&topic, own.clone())]);
     let second = outside.register(&subject, SchemaType::Avro, SECOND);
-    let value = json!({"ts": JUNE, "amount": 1_i64 << 40, "added": true, "inner": {"new": "n", "more": 7, "a": 0.25}});
+    let value =
+        json!({"ts": JUNE, "amount": 1_i64 << 40, "added": true, "inner": {"new": "n", "a": 0.25}});
     let new = framed(second, &encoded(SECOND, value));
     // Of another subject, as a producer may register it that asks nobody.
     let wrong = FIRST.replace(
@@ -355,7 +356,7 @@ fn schemas_evolve_in_flight_and_what_does_not_fit_is_bad_with_its_schema() {
         match row["_schema_id"].as_u64().map(|id| id as u32) {
             Some(id) if id == first => {
                 assert_eq!(row["gone"], "g");
-                assert_eq!(row["inner"], json!({"a": 0.5, "old": "o", "more": null}));
+                assert_eq!(row["inner"], json!({"a": 0.5, "old": "o"}));
                 assert!(row["number"].as_i64().is_some_and(|number| number < 9));
             }
             Some(id) if id == second => {
@@ -364,7 +365,7 @@ fn schemas_evolve_in_flight_and_what_does_not_fit_is_bad_with_its_schema() {
                     1_i64 << 40,
                     "a renamed field keeps its column"
                 );
-                assert_eq!(row["inner"], json!({"a": 0.25, "old": "n", "more": 7}));
+                assert_eq!(row["inner"], json!({"a": 0.25, "old": "n"}));
                 assert_eq!((row.get("gone"), &row["added"]), (None, &json!(true)));
                 assert_eq!(row.get("amount"), None);
             }

@@ -201,18 +201,22 @@ fn a_renamed_field_keeps_its_first_column_whatever_comes_first() {
         field("r", &format!(r#"{{"type":"map","values":{record}}}"#))
     };
     for (order, column) in orders {
-        let (mut table, mut nested) = (Table::new(), Table::new());
+        let mut table = Table::new();
         for (index, fields) in order.into_iter().enumerate() {
             table.avro(fields).expect("fits");
-            nested.avro(&inside(fields)).expect("fits");
             assert_eq!(table.names(), [column]);
             for plan in 0..=index {
                 let row = table.row(plan, &[14]).expect("good");
                 assert_eq!(row, format!("{column}=7"));
-                let row = nested.row(plan, &[2, 2, b'k', 14, 0]).expect("good");
-                assert_eq!(row, format!("r={{k: {{{column}: 7}}}}"));
             }
         }
+    }
+    // Inside a record an alias finds what is there.
+    let mut nested = Table::new();
+    for fields in [&old, new] {
+        let plan = nested.avro(&inside(fields)).expect("fits");
+        let row = nested.row(plan, &[2, 2, b'k', 14, 0]).expect("good");
+        assert_eq!(row, "r={k: {old: 7}}");
     }
     let names = |table: &Table| table.fields[0].metadata().get(NAMES).cloned();
     let mut table = Table::new();
