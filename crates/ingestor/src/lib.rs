@@ -10,7 +10,7 @@
 //!               ◀── seek, commit ──┘   ◀── opened, committed, abandoned ──┘
 //! ```
 //!
-//! One thread polls, and two work for each topic. What their buffers hold is counted in one budget;
+//! One thread polls, and two work for each topic from when it is found. What their buffers hold is counted in one budget;
 //! past it the source is held back, never a record dropped.
 
 pub mod bronze;
@@ -29,11 +29,13 @@ mod metrics;
 pub mod offsets;
 mod progress;
 pub mod protocol;
+mod reading;
 mod rewrite;
 mod schemas;
 mod settings;
 mod shared;
 mod tables;
+mod topics;
 mod worker;
 
 pub use error::{Error, Result};
@@ -42,3 +44,4 @@ pub use metrics::Metrics;
 pub use progress::{Commit, Progress, Silent, Summary, TopicSummary, Until};
 pub use settings::{EventTime, FlushPolicy, Settings, TopicSettings};
 pub use tables::make_tables;
+pub use topics::{Finder, Rules};

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use arrow::datatypes::Fields;
 use goldrecord_registry::{Client, Schema, SchemaType};
-use goldrecord_service::config::Format;
+use goldrecord_service::config::{Format, Subject};
 
 use crate::bronze;
 use crate::decode::{Code, Fault, Misfit, Plan};
 use crate::metrics::Server;
+use crate::settings::TopicSettings;
 use crate::shared::{Backoff, Shared};
 
 /// A schema id's meaning for one topic.
@@ -136,25 +137,40 @@ pub(crate) fn ask(shared: &Shared<'_>, registry: &Client, topic: &str, id: u32) 
     }
 }
 
-/// The subject under which a topic's schemas are registered.
-fn subject(topic: &str) -> String {
-    format!("{topic}-value")
+/// The subject whose latest schema is a topic's, as Confluent's strategies call it. `None`: it is called by a
+/// record, and no record is named.
+pub(crate) fn subject(topic: &str, settings: &TopicSettings) -> Option<String> {
+    match settings.subject {
+        Subject::Topic => Some(format!("{topic}-value")),
+        Subject::Record => settings.record.clone(),
+        Subject::TopicRecord => {
+            let record = settings.record.as_ref()?;
+            Some(format!("{topic}-{record}"))
+        }
+    }
 }
 
 /// What unframed records lack where their topic has no schema.
-pub(crate) fn none_registered(topic: &str) -> String {
-    format!(
-        "no schema is registered as `{}`; unframed records need one",
-        subject(topic)
-    )
+pub(crate) fn none_registered(topic: &str, subject: Option<&str>) -> String {
+    match subject {
+        Some(subject) => {
+            format!("no schema is registered as `{subject}`; unframed records need one")
+        }
+        None => format!(
+            "unframed records do not tell their schema; name it with ingestor.topic.{topic}.record"
+        ),
+    }
 }
 
-/// The topic's latest schema, asked for once. `None`: none is registered.
+/// The latest schema of a subject, asked for once. `None`: none is registered.
 pub(crate) async fn registered(
     registry: &Client,
-    topic: &str,
+    subject: Option<&str>,
 ) -> Result<Option<Schema>, goldrecord_registry::Error> {
-    match registry.latest(&subject(topic)).await {
+    let Some(subject) = subject else {
+        return Ok(None);
+    };
+    match registry.latest(subject).await {
         Ok(version) => Ok(Some(version.schema)),
         Err(error) if error.is_unknown() => Ok(None),
         Err(error) => Err(error),
@@ -166,10 +182,11 @@ pub(crate) fn latest(
     shared: &Shared<'_>,
     registry: &Client,
     topic: &str,
+    subject: Option<&str>,
 ) -> Result<Option<Schema>, LatestError> {
     let mut backoff = Backoff::new();
     loop {
-        match shared.runtime.block_on(registered(registry, topic)) {
+        match shared.runtime.block_on(registered(registry, subject)) {
             Ok(latest) => {
                 shared.wait_ends(Server::Registry, topic);
                 return Ok(latest);
@@ -189,4 +206,32 @@ pub(crate) fn latest(
 pub(crate) enum LatestError {
     Stopped,
     Registry(goldrecord_registry::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_are_called_as_confluent_calls_them() {
+        let called = |subject, record: Option<&str>| {
+            let settings = TopicSettings {
+                subject,
+                record: record.map(str::to_owned),
+                ..TopicSettings::default()
+            };
+            super::subject("music.listens", &settings)
+        };
+        let record = Some("org.music.Listen");
+        let name = |name: &str| Some(name.to_owned());
+        assert_eq!(called(Subject::Topic, None), name("music.listens-value"));
+        assert_eq!(called(Subject::Record, record), name("org.music.Listen"));
+        assert_eq!(
+            called(Subject::TopicRecord, record),
+            name("music.listens-org.music.Listen")
+        );
+        for by_record in [Subject::Record, Subject::TopicRecord] {
+            assert_eq!(called(by_record, None), None);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What the threads of a run share.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,10 @@ pub(crate) struct Shared<'a> {
     aborted: AtomicBool,
     error: Mutex<Option<Error>>,
     waiting: Mutex<BTreeMap<(String, Server), Wait>>,
+    /// Topics whose schema no table fits, and why. The others are read on.
+    refused: Mutex<BTreeMap<String, Error>>,
+    /// How many topics are read.
+    topics: AtomicUsize,
     summary: Mutex<Summary>,
 }
 
@@ -51,6 +55,8 @@ impl<'a> Shared<'a> {
             aborted: AtomicBool::new(false),
             error: Mutex::new(None),
             waiting: Mutex::new(BTreeMap::new()),
+            refused: Mutex::default(),
+            topics: AtomicUsize::new(1),
             summary: Mutex::new(Summary::default()),
         }
     }
@@ -67,6 +73,38 @@ impl<'a> Shared<'a> {
 
     pub(crate) fn take_error(&self) -> Option<Error> {
         lock(&self.error).take()
+    }
+
+    /// A topic cannot be read by the schema that it has now: it waits for another one.
+    pub(crate) fn refuse(&self, topic: &str, error: Error) {
+        self.wait_begins(Server::Schema, topic, &error.to_string());
+        lock(&self.refused).insert(topic.to_owned(), error);
+    }
+
+    /// A topic has a schema by which it is read, or is no longer ours.
+    pub(crate) fn accept(&self, topic: &str) {
+        lock(&self.refused).remove(topic);
+        self.wait_ends(Server::Schema, topic);
+    }
+
+    /// The topics that are refused.
+    pub(crate) fn refused(&self) -> Vec<String> {
+        lock(&self.refused).keys().cloned().collect()
+    }
+
+    /// Why one of them is.
+    pub(crate) fn take_refusal(&self) -> Option<Error> {
+        lock(&self.refused).pop_first().map(|(_, error)| error)
+    }
+
+    /// So many topics are read from now on.
+    pub(crate) fn reads(&self, topics: usize) {
+        self.topics.store(topics, Ordering::Relaxed);
+    }
+
+    /// How many topics are read; at least one.
+    pub(crate) fn topics(&self) -> usize {
+        self.topics.load(Ordering::Relaxed)
     }
 
     /// Whether to flush, commit and leave.

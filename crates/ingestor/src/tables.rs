@@ -7,15 +7,24 @@ use goldrecord_registry::{Client, Schema};
 use crate::bronze;
 use crate::decode::{Misfit, merge};
 use crate::error::{Error, Result};
+use crate::offsets::Broker;
 use crate::rewrite::failed;
 use crate::schemas::{self, Schemas};
 use crate::settings::Settings;
+use crate::topics::Finder;
 
 /// Make the table of every topic, with the columns of the topic's latest schema if one is registered.
-/// A table that is there stays as it is: the ingestor adds what it lacks once it reads.
+/// A table that is there stays as it is: the ingestor adds what it lacks once it reads. Where there are patterns, the
+/// brokers are asked which topics they find.
 pub async fn make_tables(settings: &Settings, lake: &Lake, registry: &Client) -> Result<()> {
-    for (topic, own) in &settings.topics {
-        let latest = schemas::registered(registry, topic).await;
+    let finder = Finder::new(settings)?;
+    let there = match finder.has_patterns() {
+        true => Broker::new(settings)?.topics().await?,
+        false => Vec::new(),
+    };
+    for (topic, own) in &finder.among(there.iter().map(String::as_str)) {
+        let subject = schemas::subject(topic, own);
+        let latest = schemas::registered(registry, subject.as_deref()).await;
         let latest = latest.map_err(|source| Error::Registry {
             topic: topic.clone(),
             source: Box::new(source),
@@ -26,6 +35,7 @@ pub async fn make_tables(settings: &Settings, lake: &Lake, registry: &Client) ->
             Some(schema) => {
                 with_columns_of(&schemas, schema, topic).map_err(|why| Error::Schema {
                     topic: topic.clone(),
+                    subject: subject.clone().unwrap_or_default(),
                     schema: schema.id,
                     why,
                 })?

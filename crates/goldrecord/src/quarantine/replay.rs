@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 use goldrecord_ingestor::mend::{Fixes, Replayed, replay};
-use goldrecord_ingestor::{Settings, TopicSettings};
+use goldrecord_ingestor::{Finder, Settings};
 use goldrecord_lake::Lake;
 use goldrecord_registry::Client;
 use goldrecord_service::Config;
@@ -62,22 +62,17 @@ pub async fn run(
     dry_run: bool,
 ) -> Result<BTreeMap<String, Replayed>> {
     let registry = Client::of(&config.registry)?;
+    let settings = Settings::from(config);
+    let finder = Finder::new(&settings)?;
     let filter = which.filter();
     let mut done = BTreeMap::new();
     for topic in which.topics(lake).await? {
-        let own = settings_of(config, &topic);
+        // Whether the ingestor is told to read it or not.
+        let own = finder.rules(&topic);
         let replayed = replay(lake, &registry, &topic, &own, &filter, fixes, dry_run).await?;
         done.insert(topic, replayed);
     }
     Ok(done)
-}
-
-/// A topic's settings, whether the ingestor is told to read it or not.
-fn settings_of(config: &Config, topic: &str) -> TopicSettings {
-    let mut config = config.clone();
-    config.ingestor.topics = vec![topic.to_owned()];
-    let mut settings = Settings::from(&config);
-    settings.topics.remove(topic).unwrap_or_default()
 }
 
 /// For a terminal.
@@ -145,18 +140,5 @@ mod tests {
         for text in ["1970-01-01", "1970-01-02..1970-01-01", "..1970-01-02"] {
             assert!(text.parse::<Times>().is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_topic_that_is_no_longer_read_has_its_settings_all_the_same() {
-        let mut config = Config::default();
-        config.ingestor.topics = vec!["^other".into()];
-        let own = goldrecord_service::config::TopicOverride {
-            event_time: Some("kafka".into()),
-            ..Default::default()
-        };
-        config.ingestor.topic.insert("t".into(), own);
-        let settings = settings_of(&config, "t");
-        assert_eq!(settings.event_time, goldrecord_ingestor::EventTime::Kafka);
     }
 }

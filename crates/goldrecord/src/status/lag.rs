@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use comfy_table::{CellAlignment, Table, presets};
-use goldrecord_ingestor::Settings;
 use goldrecord_ingestor::offsets::{Broker, next_offsets};
+use goldrecord_ingestor::{Finder, Settings};
 use goldrecord_lake::Lake;
 use goldrecord_service::Config;
 use serde::Serialize;
@@ -35,12 +35,21 @@ pub struct PartitionLag {
     pub lag: i64,
 }
 
-/// Ask the brokers for every configured topic. Brokers that do not answer are not an error: the
-/// tables are there all the same.
+/// Ask the brokers for every topic that the configuration names or finds. Brokers that do not answer are not an
+/// error: the tables are there all the same.
 pub async fn of_topics(lake: &Lake, config: &Config) -> Result<Topics> {
-    let broker = Broker::new(&Settings::load(config)?)?;
+    let settings = Settings::load(config)?;
+    let (finder, broker) = (Finder::new(&settings)?, Broker::new(&settings)?);
+    let there = if finder.has_patterns() {
+        match broker.topics().await {
+            Ok(there) => there,
+            Err(error) => return Ok(Topics::Unknown(error.to_string())),
+        }
+    } else {
+        Vec::new()
+    };
     let mut topics = Vec::new();
-    for topic in config.ingestor.topics.clone() {
+    for topic in finder.among(there.iter().map(String::as_str)).into_keys() {
         let next = next_offsets(lake, &topic).await?;
         match partitions(&broker, &topic, &next).await {
             Ok(partitions) => topics.push(TopicLag { topic, partitions }),

@@ -19,7 +19,7 @@ use crate::shared::Backoff;
 #[derive(Default)]
 pub(super) struct Files {
     /// For the table's columns as they were when the first row came.
-    pub(super) writer: Option<(SchemaRef, Writer)>,
+    writer: Option<(SchemaRef, Writer)>,
     /// Whole, and in no version yet.
     closed: Vec<AddFile>,
     /// What waits in the writer, oldest first.
@@ -53,17 +53,16 @@ impl Keeper<'_> {
             return Ok(());
         }
         let (_, writer) = files.writer.get_or_insert_with(|| {
-            let writer = self.table.writer(snapshot, self.options.clone());
+            let (metrics, topic) = (Arc::clone(&self.shared.metrics), self.topic.clone());
+            let writer = self.table.writer(snapshot, self.options());
+            let writer = writer.watched(Arc::new(move |took| metrics.encoded(&topic, took)));
             (Arc::clone(&snapshot.schema), writer)
         });
-        let began = Instant::now();
         match self.shared.runtime.block_on(writer.push(batch)) {
             Ok(()) => {
-                let metrics = &self.shared.metrics;
-                metrics.handed_over(&self.topic, began.elapsed());
                 files.waiting.push_back(charge);
-                while files.waiting.iter().map(Charge::bytes).sum::<usize>()
-                    > self.options.total_buffer_bytes
+                let share = self.options().total_buffer_bytes;
+                while files.waiting.iter().map(Charge::bytes).sum::<usize>() > share
                     && let Some(mut charge) = files.waiting.pop_front()
                 {
                     charge.set(charge.bytes() / ENCODED_PART);
@@ -87,6 +86,14 @@ impl Keeper<'_> {
         files.encoded.clear();
     }
 
+    /// Throws away what was written of rows that will be read again.
+    pub(super) fn give_up(&self, files: Files) {
+        if let Some((_, writer)) = files.writer {
+            // The files may stay behind when the lake is away.
+            let _ = self.shared.runtime.block_on(writer.abort());
+        }
+    }
+
     /// Closes the files that are being written.
     fn close(&self, files: &mut Files) -> Result<()> {
         let Some((_, writer)) = files.writer.take() else {
@@ -99,6 +106,9 @@ impl Keeper<'_> {
                 let metrics = &self.shared.metrics;
                 metrics.wrote(&self.topic, began.elapsed(), sizes);
                 files.closed.extend(written);
+                // What the lake has is held no more.
+                files.waiting.clear();
+                files.encoded.clear();
             }
             Err(error) if error.is_unavailable() => self.lose(files, &error),
             Err(source) => return Err(self.lake_error(source)),

@@ -3,6 +3,7 @@
 //! Here are its jobs, and what all of them need of the table.
 
 mod evolve;
+mod flight;
 mod flush;
 mod open;
 
@@ -72,7 +73,8 @@ pub(crate) struct Keeper<'a> {
     pub(crate) table: Table,
     pub(crate) choice: Choice,
     pub(crate) probe: Arc<Probe>,
-    pub(crate) options: WriteOptions,
+    /// What all buffers together may hold, in bytes.
+    pub(crate) buffers: usize,
     pub(crate) jobs: Receiver<Job>,
     pub(crate) replies: Sender<Reply>,
 }
@@ -90,7 +92,9 @@ impl Keeper<'_> {
         };
         let mut files = Files::default();
         let mut gate = Gate::default();
-        for job in &self.jobs {
+        // A job that waits for the end of a flush.
+        let mut next = None;
+        while let Some(job) = next.take().or_else(|| self.jobs.recv().ok()) {
             if self.shared.is_aborted() {
                 break;
             }
@@ -120,10 +124,11 @@ impl Keeper<'_> {
                 } => {
                     gate.flush(generation);
                     let flush = Flush::new(steps, rows);
-                    match self.flush(&mut snapshot, std::mem::take(&mut files), flush)? {
+                    match self.fly(&mut snapshot, &mut files, flush, &gate, &mut next)? {
                         Some(flushed) => {
                             if matches!(flushed, Flushed::Abandoned { .. }) {
                                 gate.give_up();
+                                self.give_up(std::mem::take(&mut files));
                             }
                             Some(Reply::Flushed(flushed))
                         }
@@ -137,10 +142,7 @@ impl Keeper<'_> {
                 break;
             }
         }
-        if let Some((_, writer)) = files.writer.take() {
-            // Rows that will be read again: their files may stay behind when the lake is away.
-            let _ = self.shared.runtime.block_on(writer.abort());
-        }
+        self.give_up(files);
         Ok(())
     }
 
@@ -162,6 +164,16 @@ impl Keeper<'_> {
                 }
                 Err(source) => return Err(self.lake_error(source)),
             }
+        }
+    }
+
+    /// Rows wait in a writer for long runs of one day, within the topic's share of the memory.
+    fn options(&self) -> WriteOptions {
+        let share = self.buffers / self.shared.topics() / 4;
+        WriteOptions {
+            total_buffer_bytes: share,
+            folder_buffer_bytes: share / 2,
+            ..WriteOptions::default()
         }
     }
 

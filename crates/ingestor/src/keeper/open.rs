@@ -114,10 +114,8 @@ impl Keeper<'_> {
             .expect("our own columns are of one length");
         let runtime = &self.shared.runtime;
         let written = self.insist(|| {
-            runtime.block_on(
-                self.table
-                    .write(snapshot, vec![batch.clone()], &self.options),
-            )
+            let options = self.options();
+            runtime.block_on(self.table.write(snapshot, vec![batch.clone()], &options))
         })?;
         let Some(adds) = written else { return Ok(None) };
         let proposal = Opener::beginning(beginnings, adds);

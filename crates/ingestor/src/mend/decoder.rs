@@ -41,7 +41,7 @@ impl Decoder {
     ) -> Result<Self> {
         let unframed = match settings.format {
             Format::Avro | Format::Json => None,
-            Format::JsonUnframed => Some(unframed(topic, registry).await?),
+            Format::JsonUnframed => Some(unframed(topic, settings, registry).await?),
         };
         Ok(Self {
             format: settings.format,
@@ -154,13 +154,14 @@ impl Decoder {
 }
 
 /// The id of the schema by which a topic's unframed records are read.
-async fn unframed(topic: &str, registry: &Client) -> Result<u32> {
-    match schemas::registered(registry, topic).await {
+async fn unframed(topic: &str, settings: &TopicSettings, registry: &Client) -> Result<u32> {
+    let subject = schemas::subject(topic, settings);
+    match schemas::registered(registry, subject.as_deref()).await {
         Ok(Some(schema)) => Ok(schema.id),
         Ok(None) => Err(Error::Setting {
             key: "ingestor.format".to_owned(),
             value: "json-unframed".to_owned(),
-            why: schemas::none_registered(topic),
+            why: schemas::none_registered(topic, subject.as_deref()),
         }),
         Err(source) => Err(Error::Registry {
             topic: topic.to_owned(),

@@ -10,6 +10,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::consumer::{self, Probe};
 use crate::error::{Error, Result};
+use crate::reading::existing;
 use crate::settings::Settings;
 
 /// How long the brokers have to answer each question.
@@ -44,6 +45,15 @@ impl Broker {
         self.ask("learn the cluster's id", |probe| {
             let id = probe.client().fetch_cluster_id(PATIENCE);
             id.ok_or(KafkaError::Canceled)
+        })
+        .await
+    }
+
+    /// The names of all topics.
+    pub async fn topics(&self) -> Result<Vec<String>> {
+        self.ask("list the topics", |probe| {
+            let metadata = probe.fetch_metadata(None, PATIENCE)?;
+            Ok(existing(metadata.topics()).map(str::to_owned).collect())
         })
         .await
     }

@@ -3,6 +3,7 @@
 //! Here is the loop: what it hears, and when it flushes.
 
 mod flush;
+mod latest;
 mod records;
 mod schemas;
 
@@ -15,6 +16,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use goldrecord_registry::Client;
 
 use self::flush::Flight;
+use self::schemas::{Latest, Standing};
 use crate::bronze::{Cause, Events, Others};
 use crate::consumer::{Command, Event};
 use crate::digest::Digest;
@@ -24,7 +26,7 @@ use crate::keeper::{Flushed, Job, Reply};
 use crate::memory::{Budget, Charge};
 use crate::metrics::Rows;
 use crate::protocol::{Opened, Position, Range, Topic};
-use crate::schemas::Schemas;
+use crate::schemas::{Schemas, subject};
 use crate::settings::{FlushPolicy, Settings, TopicSettings};
 use crate::shared::Shared;
 
@@ -42,7 +44,7 @@ pub(crate) struct Channels {
 pub(crate) struct Worker<'a> {
     shared: &'a Shared<'a>,
     name: String,
-    settings: &'a TopicSettings,
+    settings: TopicSettings,
     policy: FlushPolicy,
     registry: Client,
     budget: Arc<Budget>,
@@ -67,7 +69,8 @@ pub(crate) struct Worker<'a> {
     waited: Duration,
     /// Answers that came while another was waited for.
     answers: VecDeque<Reply>,
-    opened: bool,
+    standing: Standing,
+    latest: Latest,
     stopping: bool,
 }
 
@@ -93,25 +96,26 @@ impl<'a> Worker<'a> {
         shared: &'a Shared<'a>,
         name: &str,
         cluster: &str,
-        settings: &'a Settings,
+        own: TopicSettings,
+        settings: &Settings,
         registry: Client,
         budget: Arc<Budget>,
         channels: Channels,
     ) -> Self {
         let policy = settings.flush;
-        let settings = &settings.topics[name];
         let events = Events::new(Fields::empty()).expect("no field has a wrong type");
         Self {
             shared,
             name: name.to_owned(),
-            settings,
+            latest: Latest::new(subject(name, &own), settings.refresh),
+            schemas: Schemas::new(own.format),
+            settings: own,
             policy,
             registry,
             held: budget.charge(0),
             budget,
             channels,
             topic: Topic::new(cluster, name),
-            schemas: Schemas::new(settings.format),
             unframed: None,
             events,
             others: Others::default(),
@@ -123,7 +127,7 @@ impl<'a> Worker<'a> {
             digest: Digest::default(),
             waited: Duration::ZERO,
             answers: VecDeque::new(),
-            opened: false,
+            standing: Standing::New,
             stopping: false,
         }
     }
@@ -150,14 +154,9 @@ impl<'a> Worker<'a> {
             if self.is_due() {
                 self.flush()?;
             }
+            self.look()?;
             if let Some(line) = self.digest.due(Instant::now()) {
                 line.log(&self.name);
-            }
-            // With one flush flying and the next one full, records wait: in our channel first, then in Kafka.
-            if self.topic.is_flying() && self.is_full() {
-                let reply = self.answer()?;
-                self.heed(reply)?;
-                continue;
             }
             let patience = self.patience();
             crossbeam_channel::select_biased! {
@@ -221,7 +220,7 @@ impl<'a> Worker<'a> {
     fn handle(&mut self, event: Event) -> Turn {
         match event {
             Event::Assigned(partitions) => {
-                if !self.opened {
+                if self.standing == Standing::New {
                     self.open()?;
                 }
                 if partitions
@@ -241,6 +240,9 @@ impl<'a> Worker<'a> {
                 for partition in partitions {
                     self.topic.revoke(partition);
                     self.shared.metrics.revoked(&self.name, partition);
+                }
+                if self.topic.partitions().next().is_none() {
+                    self.let_go();
                 }
                 // The polling thread may have lost its patience.
                 let _ = done.send(());
@@ -277,7 +279,15 @@ impl<'a> Worker<'a> {
                     lost,
                 } in partitions
                 {
-                    if let Some(position) = self.topic.resume(partition, epoch, stored, lost) {
+                    if self.is_held_back() {
+                        // Where it begins is in the table, and its lag is told. It is asked for again when it is read.
+                        let ours = self.topic.partition(partition).is_some();
+                        if ours {
+                            self.opened(partition, stored);
+                        }
+                    } else if let Some(position) =
+                        self.topic.resume(partition, epoch, stored, lost)
+                    {
                         if !lost.is_empty() {
                             tracing::error!(
                                 topic = self.name,
@@ -289,14 +299,7 @@ impl<'a> Worker<'a> {
                             self.filling.since.get_or_insert_with(Instant::now);
                         }
                         self.seek(position)?;
-                        self.shared.metrics.opened(&self.name, partition, stored);
-                        self.shared
-                            .summary()
-                            .topics
-                            .entry(self.name.clone())
-                            .or_default()
-                            .offsets
-                            .insert(partition, stored);
+                        self.opened(partition, stored);
                     }
                 }
                 Ok(())
@@ -309,6 +312,14 @@ impl<'a> Worker<'a> {
                 unreachable!("new columns are waited for where they are asked for")
             }
         }
+    }
+
+    /// The table has a partition up to here.
+    fn opened(&self, partition: i32, stored: i64) {
+        self.shared.metrics.opened(&self.name, partition, stored);
+        let mut summary = self.shared.summary();
+        let own = summary.topics.entry(self.name.clone()).or_default();
+        own.offsets.insert(partition, stored);
     }
 
     fn seek(&self, position: Position) -> Turn {

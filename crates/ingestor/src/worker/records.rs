@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use goldrecord_service::config::{Format, Gaps};
+use goldrecord_service::config::Gaps;
 
 use super::{Turn, Worker};
 use crate::bronze::{Cause, Origin, Raw};
@@ -18,11 +18,8 @@ const BATCH_BYTES: usize = 16 << 20;
 
 impl Worker<'_> {
     pub(super) fn take(&mut self, chunk: Chunk) -> Turn {
-        if self.settings.format == Format::JsonUnframed && self.unframed.is_none() {
-            self.need_unframed()?;
-        }
         let (began, waited) = (Instant::now(), self.waited);
-        let accepted = accepted(self.settings, now());
+        let accepted = accepted(&self.settings, now());
         // Records come in runs of one schema.
         let mut last: Option<(u32, usize)> = None;
         for index in 0..chunk.len() {

@@ -1,52 +1,171 @@
 //! The schemas that a topic's records are read by: asked for, learnt, and given columns.
+//!
+//! ```text
+//!             the first partition is ours:         its latest schema has
+//!             the latest schema is asked for       columns, or none is needed
+//!       New ────────────────────────────────▶ ● ───────────────────────────────▶ Open
+//!        ▲                                    │                                    ▲
+//!        │ no partition is ours               │ no table fits it, or unframed      │ another schema
+//!        │                                    ▼ records have none                  │ is registered
+//!        └──────────────────────────────── HeldBack ───────────────────────────────┘
+//! ```
+//!
+//! Partitions of a topic that is held back are begun in the table, so that nothing that comes meanwhile is missed,
+//! and not fetched.
 
 use std::time::Instant;
 
 use goldrecord_registry::Schema;
+use goldrecord_service::config::Format;
 
+pub(super) use super::latest::Latest;
 use super::{Ended, Turn, Worker};
 use crate::bronze::{self, Events};
-use crate::decode::{Code, Fault, Field, Misfit};
+use crate::decode::{Code, Fault, Field, Misfit, merge};
 use crate::error::Error;
 use crate::judge::TimeColumn;
 use crate::keeper::{Job, Reply};
 use crate::metrics::Server;
 use crate::schemas::{self, Answer, Known, LatestError};
 use crate::settings::EventTime;
-use crate::shared::Backoff;
+
+/// Whether the topic's records can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nobody asked yet.
+    New,
+    /// Not by the latest schema, which is this one, or none.
+    HeldBack(Option<u32>),
+    /// They are read.
+    Open,
+}
 
 impl Worker<'_> {
     /// The topic's first partition is ours: its latest schema makes the columns.
     pub(super) fn open(&mut self) -> Turn {
-        let latest = match schemas::latest(self.shared, &self.registry, &self.name) {
-            Ok(latest) => latest,
-            Err(LatestError::Stopped) => return Err(Ended),
-            Err(LatestError::Registry(source)) => {
-                return self.fail(Error::Registry {
-                    topic: self.name.clone(),
-                    source: Box::new(source),
-                });
-            }
-        };
         // An empty change: the answer is the table's schema.
         if let Err(Misfit(why)) = self.evolve(Vec::new())? {
-            return self.fail(self.unfit(&why));
+            let topic = self.name.clone();
+            return self.refuse(None, Error::Unfit { topic, why });
         }
-        if let Some(schema) = latest {
-            let id = schema.id;
-            self.unframed = Some(id);
-            let index = self.learn(&schema)?;
-            if let Known::Bad(fault, _) = self.schemas.get(index) {
-                let why = fault.text.to_string();
-                return self.fail(Error::Schema {
-                    topic: self.name.clone(),
-                    schema: id,
-                    why,
-                });
+        let subject = self.latest.subject.as_deref();
+        match schemas::latest(self.shared, &self.registry, &self.name, subject) {
+            Ok(latest) => self.judge(latest),
+            Err(LatestError::Stopped) => Err(Ended),
+            Err(LatestError::Registry(source)) => self.refuse_answer(source),
+        }
+    }
+
+    /// Opens the topic by its latest schema, or holds it back.
+    fn judge(&mut self, latest: Option<Schema>) -> Turn {
+        let Some(schema) = latest else {
+            if self.settings.format != Format::JsonUnframed {
+                return self.begin();
             }
+            let subject = self.latest.subject.as_deref();
+            let why = schemas::none_registered(&self.name, subject);
+            self.shared.wait_begins(Server::Schema, &self.name, &why);
+            self.hold_back(None);
+            return Ok(());
+        };
+        let id = schema.id;
+        let index = self.learn(&schema)?;
+        if let Known::Bad(fault, _) = self.schemas.get(index) {
+            let refusal = Error::Schema {
+                topic: self.name.clone(),
+                subject: self.latest.subject.clone().unwrap_or_default(),
+                schema: id,
+                why: fault.text.to_string(),
+            };
+            return self.refuse(Some(id), refusal);
         }
-        self.opened = true;
+        self.unframed = Some(id);
+        self.begin()
+    }
+
+    /// The topic is read from now on.
+    fn begin(&mut self) -> Turn {
+        let held_back = self.is_held_back();
+        self.standing = Standing::Open;
+        self.latest.seldom();
+        if !held_back {
+            return Ok(());
+        }
+        self.shared.accept(&self.name);
+        let waiting = self.topic.partitions();
+        let waiting = waiting.filter(|(_, state)| state.is_opening());
+        let waiting = waiting.map(|(partition, _)| partition).collect();
+        self.ask(Job::Open(waiting))
+    }
+
+    /// No table fits the topic. The others are read on.
+    fn refuse(&mut self, schema: Option<u32>, refusal: Error) -> Turn {
+        self.shared.refuse(&self.name, refusal);
+        self.hold_back(schema);
         Ok(())
+    }
+
+    fn refuse_answer(&mut self, source: goldrecord_registry::Error) -> Turn {
+        let refusal = Error::Registry {
+            topic: self.name.clone(),
+            source: Box::new(source),
+        };
+        self.refuse(None, refusal)
+    }
+
+    fn hold_back(&mut self, schema: Option<u32>) {
+        if !self.is_held_back() {
+            self.latest.soon();
+        }
+        self.standing = Standing::HeldBack(schema);
+    }
+
+    /// Whether partitions wait for a schema.
+    pub(super) fn is_held_back(&self) -> bool {
+        matches!(self.standing, Standing::HeldBack(_))
+    }
+
+    /// No partition is ours: what holds the topic back is another's concern.
+    pub(super) fn let_go(&mut self) {
+        if self.is_held_back() {
+            self.standing = Standing::New;
+            self.shared.accept(&self.name);
+        }
+    }
+
+    /// Looks for a new schema where it is not told by the records: of unframed ones, and of a topic held back.
+    pub(super) fn look(&mut self) -> Turn {
+        let unframed = self.settings.format == Format::JsonUnframed;
+        if self.standing == Standing::New || (self.standing == Standing::Open && !unframed) {
+            return Ok(());
+        }
+        let Some(answer) = self.latest.poll(&self.shared.runtime, &self.registry) else {
+            return Ok(());
+        };
+        match (answer, self.standing) {
+            (Ok(latest), Standing::HeldBack(id)) => {
+                if latest.as_ref().map(|schema| schema.id) == id {
+                    return Ok(());
+                }
+                self.judge(latest)
+            }
+            (Ok(Some(schema)), _) if self.unframed != Some(schema.id) => {
+                // One that does not fit makes records bad, with its id: nothing of them is lost.
+                self.learn(&schema)?;
+                tracing::info!(
+                    topic = self.name,
+                    schema = schema.id,
+                    "the topic has a new schema"
+                );
+                self.unframed = Some(schema.id);
+                Ok(())
+            }
+            (Err(error), Standing::HeldBack(_)) if !error.is_unavailable() => {
+                self.refuse_answer(error)
+            }
+            // What is there is read on.
+            (Ok(_) | Err(_), _) => Ok(()),
+        }
     }
 
     /// Makes room for a schema's fields in the table and in the columns being filled.
@@ -63,24 +182,29 @@ impl Worker<'_> {
         if fields == *self.events.fields() {
             return Ok(Ok(()));
         }
+        let columns = self
+            .time_among(&fields)
+            .and_then(|time| Ok((time, Events::new(fields)?)));
+        let (time, events) = match columns {
+            Ok(columns) => columns,
+            Err(misfit) => return Ok(Err(misfit)),
+        };
         self.send_events()?;
-        let time = match &self.settings.event_time {
+        self.schemas
+            .bind(events.fields())
+            .expect("columns are only added");
+        self.time = time;
+        self.events = events;
+        Ok(Ok(()))
+    }
+
+    /// Where the event's time stands among these fields.
+    fn time_among(&self, fields: &arrow::datatypes::Fields) -> Result<TimeColumn, Misfit> {
+        let name = match &self.settings.event_time {
             EventTime::Kafka => None,
             EventTime::Field(name) => Some(name.as_str()),
         };
-        let columns =
-            TimeColumn::find(&fields, time).and_then(|time| Ok((time, Events::new(fields)?)));
-        match columns {
-            Ok((time, events)) => {
-                self.schemas
-                    .bind(events.fields())
-                    .expect("columns are only added");
-                self.time = time;
-                self.events = events;
-                Ok(Ok(()))
-            }
-            Err(Misfit(why)) => self.fail(self.unfit(&why)),
-        }
+        TimeColumn::find(fields, name)
     }
 
     /// Learns a schema: where its records go, or why they are bad.
@@ -90,7 +214,14 @@ impl Worker<'_> {
             Ok(plan) => plan,
             Err(fault) => return Ok(self.schemas.learn_unknown(id, fault)),
         };
-        let mut fitted = self.evolve(plan.fields())?;
+        // Before the table has them: a column's type is for ever.
+        let current = self.events.fields();
+        let mut fitted = merge(current, &plan.fields())
+            .and_then(|merged| self.time_among(merged.as_ref().unwrap_or(current)))
+            .map(|_| ());
+        if fitted.is_ok() {
+            fitted = self.evolve(plan.fields())?;
+        }
         if fitted.is_ok() {
             fitted = plan.bind(self.events.fields());
         }
@@ -114,22 +245,5 @@ impl Worker<'_> {
         };
         self.waited += asked.elapsed();
         Ok(place)
-    }
-
-    /// Waits until somebody registers the schema by which unframed records are read.
-    pub(super) fn need_unframed(&mut self) -> Turn {
-        let mut backoff = Backoff::new();
-        while self.unframed.is_none() {
-            self.open()?;
-            if self.unframed.is_none() {
-                let why = schemas::none_registered(&self.name);
-                self.shared.wait_begins(Server::Schema, &self.name, &why);
-                if !backoff.pause(self.shared) {
-                    return Err(Ended);
-                }
-            }
-        }
-        self.shared.wait_ends(Server::Schema, &self.name);
-        Ok(())
     }
 }
