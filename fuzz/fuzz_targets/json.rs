@@ -2,8 +2,10 @@
 
 #![no_main]
 
+#[allow(dead_code, reason = "the seeds and the tests use the rest")]
 #[path = "../../crates/ingestor/tests/corpus/mod.rs"]
 mod corpus;
+#[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../../crates/ingestor/tests/corpus/trial.rs"]
 mod trial;
 
