@@ -162,16 +162,13 @@ impl Error {
     }
 }
 
-/// The data file for whose absence a query failed. `None`: it failed for another reason.
+/// The data file for whose absence a query failed. `None`: it failed for another reason. The engine hands on what the
+/// store said as text alone.
 pub fn missing_file(error: &DataFusionError) -> Option<String> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(object_store::Error::NotFound { path, .. }) = error.downcast_ref() {
-            return Some(path.clone());
-        }
-        cause = error.source();
-    }
-    None
+    let text = error.to_string();
+    let (_, rest) = text.split_once("Object at location ")?;
+    let (path, _) = rest.split_once(" not found")?;
+    Some(path.to_owned())
 }
 
 fn join(errors: &[Error]) -> String {
