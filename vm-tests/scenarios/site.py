@@ -51,6 +51,22 @@ class Site:
         )
         assert code == 0, f"goldrecord verify{against}:\n{said}"
 
+    def events(self) -> int:
+        """Events in bronze."""
+        topics = (
+            "listen_events",
+            "page_view_events",
+            "auth_events",
+            "status_change_events",
+        )
+        counted = " + ".join(
+            f"(select count(*) from bronze.{topic})" for topic in topics
+        )
+        said = self.goldrecord(
+            f"sql --output csv {shlex.quote(f'select {counted} as events')}"
+        )
+        return int(said.split()[-1])
+
     # --- the services -------------------------------------------------------------------------
 
     def wait_until_up(self) -> None:
