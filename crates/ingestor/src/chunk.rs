@@ -1,17 +1,116 @@
 //! Records on their way from the polling thread to the decoding one.
 //!
 //! Bytes lie one behind the other in one allocation, so that a message goes back to librdkafka at once
-//! and no record costs an allocation.
+//! and no record costs an allocation. The allocations go round: fresh ones would cost the kernel clean pages.
 
-use crate::memory::Charge;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::memory::{Budget, Charge};
+
+/// A chunk begins with room for so many bytes, and grows.
+const FIRST_BYTES: usize = 64 << 10;
+/// So many allocations wait to be used again,
+const SPARE: usize = 8;
+/// none of which is larger than this.
+const LARGEST_SPARE: usize = 1 << 20;
+
+/// Chunks that wait to be decoded hold this part of the buffers at most: who decodes is seldom behind for long, and
+/// what lies there is cold when its turn comes.
+const QUEUED_PART: usize = 8;
+
+/// Where chunks come from, and how much they may hold.
+#[derive(Debug)]
+pub(crate) struct Supply {
+    /// All buffers.
+    budget: Arc<Budget>,
+    /// Chunks alone.
+    queue: Arc<Budget>,
+    given_back: Sender<Allocation>,
+    spare: Receiver<Allocation>,
+}
+
+impl Supply {
+    pub(crate) fn new(budget: Arc<Budget>) -> Self {
+        let (given_back, spare) = bounded(SPARE);
+        Self {
+            queue: Budget::new(budget.limit() / QUEUED_PART),
+            budget,
+            given_back,
+            spare,
+        }
+    }
+
+    /// Whether no more may be read now.
+    pub(crate) fn is_over(&self) -> bool {
+        self.budget.is_over() || self.queue.is_over()
+    }
+
+    /// Whether reading may go on after a pause.
+    pub(crate) fn has_room(&self) -> bool {
+        self.budget.has_room() && self.queue.has_room()
+    }
+
+    /// Waits until there is room, but no longer than `timeout`.
+    pub(crate) fn wait_for_room(&self, timeout: Duration) {
+        let full = if self.budget.is_over() {
+            &self.budget
+        } else {
+            &self.queue
+        };
+        full.wait_for_room(timeout);
+    }
+
+    /// An empty chunk, with the room of a used one where there is one.
+    pub(crate) fn chunk(&self) -> Chunk {
+        let used = self.spare.try_recv();
+        let mut chunk = Chunk {
+            held: used.unwrap_or_else(|_| Allocation::new()),
+            home: self.given_back.clone(),
+            charges: [&self.budget, &self.queue].map(|budget| budget.charge(0)),
+        };
+        chunk.account();
+        chunk
+    }
+}
+
+#[derive(Debug, Default)]
+struct Allocation {
+    bytes: Vec<u8>,
+    records: Vec<Entry>,
+}
+
+impl Allocation {
+    fn new() -> Self {
+        Self {
+            bytes: Vec::with_capacity(FIRST_BYTES),
+            records: Vec::with_capacity(FIRST_BYTES / 256),
+        }
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        let mut used = std::mem::take(&mut self.held);
+        if used.bytes.capacity() <= LARGEST_SPARE {
+            used.bytes.clear();
+            used.records.clear();
+            // Enough of them wait, or nobody reads any more.
+            let _ = self.home.try_send(used);
+        }
+    }
+}
 
 /// Records of one topic.
 #[derive(Debug)]
 pub(crate) struct Chunk {
-    bytes: Vec<u8>,
-    records: Vec<Entry>,
-    /// What the chunk holds of the memory.
-    pub(crate) charge: Charge,
+    held: Allocation,
+    /// Where its allocation goes.
+    home: Sender<Allocation>,
+    /// What the chunk holds of the buffers, and of the chunks' part.
+    charges: [Charge; 2],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,20 +141,12 @@ pub(crate) struct Record<'a> {
 }
 
 impl Chunk {
-    pub(crate) fn new(charge: Charge, capacity: usize) -> Self {
-        Self {
-            bytes: Vec::with_capacity(capacity),
-            records: Vec::with_capacity(capacity / 256),
-            charge,
-        }
-    }
-
     #[inline]
     pub(crate) fn push(&mut self, record: Record<'_>) {
-        let start = self.bytes.len();
+        let start = self.held.bytes.len();
         let mut add = |part: Option<&[u8]>| match part {
             Some(part) => {
-                self.bytes.extend_from_slice(part);
+                self.held.bytes.extend_from_slice(part);
                 part.len() as u32
             }
             None => ABSENT,
@@ -63,7 +154,7 @@ impl Chunk {
         let key = add(record.key);
         let value = add(record.value);
         let headers = add(record.headers.map(str::as_bytes));
-        self.records.push(Entry {
+        self.held.records.push(Entry {
             partition: record.partition,
             timestamp_ms: record.timestamp_ms.unwrap_or(i64::MIN),
             offset: record.offset,
@@ -75,26 +166,35 @@ impl Chunk {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.records.len()
+        self.held.records.len()
+    }
+
+    /// Tells the budgets how much it has grown.
+    #[inline]
+    pub(crate) fn account(&mut self) {
+        let held = self.held();
+        if held > self.charges[0].bytes() {
+            self.charges.iter_mut().for_each(|charge| charge.set(held));
+        }
     }
 
     /// Bytes held, the index included.
-    pub(crate) fn held(&self) -> usize {
-        self.bytes.capacity() + self.records.capacity() * size_of::<Entry>()
+    fn held(&self) -> usize {
+        self.held.bytes.capacity() + self.held.records.capacity() * size_of::<Entry>()
     }
 
     /// Bytes of keys and values.
     pub(crate) fn payload(&self) -> usize {
-        self.bytes.len()
+        self.held.bytes.len()
     }
 
     #[inline]
     pub(crate) fn get(&self, index: usize) -> Record<'_> {
-        let entry = self.records[index];
+        let entry = self.held.records[index];
         let mut at = entry.start;
         let mut part = |length: u32| {
             (length != ABSENT).then(|| {
-                let part = &self.bytes[at..at + length as usize];
+                let part = &self.held.bytes[at..at + length as usize];
                 at += length as usize;
                 part
             })
@@ -117,11 +217,12 @@ impl Chunk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::Budget;
 
     #[test]
     fn records_come_out_as_they_went_in() {
-        let mut chunk = Chunk::new(Budget::new(1 << 20).charge(0), 1024);
+        let budget = Budget::new(1 << 20);
+        let supply = Supply::new(Arc::clone(&budget));
+        let mut chunk = supply.chunk();
         let records = [
             Record {
                 partition: 1,
@@ -155,5 +256,29 @@ mod tests {
             assert_eq!(format!("{:?}", chunk.get(index)), format!("{record:?}"));
         }
         assert_eq!(chunk.len(), 3);
+        drop(chunk);
+        let mut chunk = supply.chunk();
+        assert_eq!(
+            chunk.len(),
+            0,
+            "a chunk begins empty, whoever had its bytes before"
+        );
+        chunk.push(records[0]);
+        assert_eq!(chunk.get(0).value, Some(b"value".as_slice()));
+        drop((supply, chunk));
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn chunks_alone_do_not_fill_the_buffers() {
+        let supply = Supply::new(Budget::new(8 << 20));
+        let mut chunks = Vec::new();
+        while !supply.is_over() {
+            chunks.push(supply.chunk());
+        }
+        let held: usize = chunks.iter().map(Chunk::held).sum();
+        assert!(held <= (1 << 20) + chunks[0].held(), "{held}");
+        chunks.truncate(chunks.len() / 2);
+        assert!(supply.has_room());
     }
 }

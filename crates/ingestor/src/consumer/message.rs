@@ -1,31 +1,18 @@
 //! A message of Kafka into a chunk.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use rdkafka::message::{Headers as _, Message};
 
 use crate::chunk::{Chunk, Record};
-use crate::memory::Budget;
 
 /// A chunk is full at so many bytes or records.
 const CHUNK_BYTES: usize = 512 << 10;
 pub(super) const CHUNK_RECORDS: usize = 4096;
-/// A chunk begins with room for so much, and grows.
-const FIRST_BYTES: usize = 64 << 10;
 
 /// Copies a message. True: the chunk is full.
 #[inline]
-pub(super) fn append(
-    chunk: &mut Option<Chunk>,
-    budget: &Arc<Budget>,
-    message: &impl Message,
-) -> bool {
-    let chunk = chunk.get_or_insert_with(|| {
-        let mut chunk = Chunk::new(budget.charge(0), FIRST_BYTES);
-        chunk.charge.set(chunk.held());
-        chunk
-    });
+pub(super) fn append(chunk: &mut Chunk, message: &impl Message) -> bool {
     let headers = headers_as_json(message);
     chunk.push(Record {
         partition: message.partition(),
@@ -35,9 +22,7 @@ pub(super) fn append(
         value: message.payload(),
         headers: headers.as_deref(),
     });
-    if chunk.held() > chunk.charge.bytes() {
-        chunk.charge.set(chunk.held());
-    }
+    chunk.account();
     chunk.payload() >= CHUNK_BYTES || chunk.len() >= CHUNK_RECORDS
 }
 
