@@ -12,7 +12,6 @@ mod formats;
 mod group;
 mod limits;
 mod members;
-mod memory;
 mod metrics;
 mod on_hdfs;
 mod outside;
