@@ -18,6 +18,8 @@ type AnyError = Box<dyn std::error::Error + Send + Sync>;
 const TABLE: &str = "bronze/events";
 /// So many commits are followed by a compaction.
 const COMPACTED: i64 = 10;
+/// After so many compactions a file has its size.
+const FULL: i64 = 6;
 const OPENED: usize = 5;
 
 #[tokio::main]
@@ -106,10 +108,14 @@ async fn fill(
         let small: Vec<String> = snapshot
             .files
             .keys()
-            .filter(|path| compacts && path.contains("part-"))
+            .filter(|path| compacts && !path.contains("full-"))
             .cloned()
             .collect();
-        let kind = if compacts { "compact" } else { "part" };
+        let kind = match number / (COMPACTED + 1) % FULL {
+            _ if !compacts => "part",
+            0 => "full",
+            _ => "growing",
+        };
         let moves = (0..partitions)
             .filter(|_| !compacts)
             .map(|partition| TxnStep {

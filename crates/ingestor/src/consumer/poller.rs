@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::groups::{GroupInfo, GroupList};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -176,9 +177,9 @@ impl<'a> Poller<'a> {
         let group = &self.settings.group;
         let instance = self.settings.instance().unwrap_or_default();
         let listed = self.consumer.fetch_group_list(Some(group), PATIENCE);
-        let members = listed.iter().flat_map(|listed| listed.groups());
+        let members = listed.iter().flat_map(GroupList::groups);
         // The brokers call a named member by its name and a number of their own.
-        let other = members.flat_map(|group| group.members()).find(|member| {
+        let other = members.flat_map(GroupInfo::members).find(|member| {
             let number = member.id().strip_prefix(instance);
             number.is_some_and(|number| number.starts_with('-'))
         });
