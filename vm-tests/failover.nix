@@ -58,7 +58,6 @@ let
             flush_interval = "2s";
             memory = "128MiB";
           };
-          layers.memory = "1GiB";
           bootstrap.partitions = 4;
         };
         # Only these machines know each other here.

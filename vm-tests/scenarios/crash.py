@@ -10,7 +10,7 @@ import shlex
 from .site import PATIENCE, Site
 
 # Large enough that reading is under way when the machine dies.
-EVENTS = 400_000
+EVENTS = 200_000
 
 
 def crash(site: Site, times: int = 2) -> None:
