@@ -5,6 +5,8 @@ use std::fmt::Display;
 use goldrecord_service::config::Kafka;
 use goldrecord_service::kafka::Access;
 use rdkafka::ClientConfig;
+use rdkafka::admin::AdminClient;
+use rdkafka::client::DefaultClientContext;
 
 use crate::{Error, Result};
 
@@ -30,6 +32,19 @@ impl Brokers {
         client.set("bootstrap.servers", &self.servers);
         client.extend(self.access.settings());
         client
+    }
+
+    /// A client that makes and removes topics.
+    pub fn admin(&self) -> Result<AdminClient<DefaultClientContext>> {
+        self.client().create().map_err(|error| self.failed(&error))
+    }
+
+    /// They do not answer.
+    pub fn silent(&self, why: &dyn Display) -> Error {
+        Error::KafkaSilent {
+            servers: self.servers.clone(),
+            why: format!("{why}"),
+        }
     }
 
     /// They failed us.

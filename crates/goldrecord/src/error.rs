@@ -85,6 +85,16 @@ pub enum Error {
         /// What went wrong and what mends it.
         why: String,
     },
+    /// The brokers do not answer.
+    #[error(
+        "Kafka at {servers}: {why}; is the broker running and [kafka] bootstrap_servers right?"
+    )]
+    KafkaSilent {
+        /// The bootstrap servers.
+        servers: String,
+        /// What the client said.
+        why: String,
+    },
     /// The operator asked to stop.
     #[error("stopped on request; {0}")]
     Stopped(&'static str),

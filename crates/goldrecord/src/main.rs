@@ -1,5 +1,6 @@
 //! `goldrecord`: the operator's command.
 
+mod bootstrap;
 mod clients;
 mod demo;
 mod error;
@@ -39,6 +40,8 @@ enum Command {
     /// The whole way in one command: simulate listeners, take their events through Kafka to bronze,
     /// build silver and gold, verify every number, and write a report
     Demo(demo::Options),
+    /// Make what is missing of topics, schemas, bronze tables and ClickHouse's databases
+    Bootstrap(bootstrap::Options),
     /// Query bronze, silver and gold; without a query, open a shell
     Sql {
         /// The query, such as "show tables"
@@ -118,6 +121,11 @@ async fn run(cli: Cli) -> Result<ExitCode> {
                 .map(|file| Config::load(Some(file)))
                 .transpose()?;
             demo::run(&options, config, &Shutdown::on_signals()?).await
+        }
+        Command::Bootstrap(options) => {
+            let config = Config::load(cli.config.as_deref())?;
+            bootstrap::run(&options, &config, &Shutdown::on_signals()?).await?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Sql {
             query,

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use goldrecord_contract::Topic;
 use goldrecord_registry::embedded::Embedded;
 use goldrecord_service::Config;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication, TopicResult};
-use rdkafka::client::DefaultClientContext;
+use goldrecord_service::config::Bootstrap;
+use rdkafka::admin::AdminOptions;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::metadata::MetadataTopic;
@@ -15,6 +15,7 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::place::Place;
+use crate::bootstrap::{self, Shape};
 use crate::clients::Brokers;
 use crate::{Error, Result};
 
@@ -86,66 +87,28 @@ impl Servers {
 
 /// Make the topics that are not there yet.
 async fn make_topics(brokers: &Brokers) -> Result<()> {
-    let topics: Vec<NewTopic<'_>> = Topic::ALL
-        .iter()
-        .map(|topic| NewTopic::new(topic.name(), PARTITIONS, TopicReplication::Fixed(1)))
-        .collect();
-    let results = admin(brokers)?.create_topics(&topics, &patiently()).await;
-    every_topic(
-        brokers,
-        results,
-        RDKafkaErrorCode::TopicAlreadyExists,
-        "made",
-    )
+    let names = Topic::ALL.map(Topic::name);
+    let shape = Shape::of(&Bootstrap::default());
+    bootstrap::make_topics(brokers, &names, &shape, false).await?;
+    Ok(())
 }
 
 /// Remove the topics and make them anew, so that they are empty.
 pub async fn empty_topics(brokers: &Brokers) -> Result<()> {
     let names: Vec<&str> = Topic::ALL.iter().map(|topic| topic.name()).collect();
-    let results = admin(brokers)?.delete_topics(&names, &patiently()).await;
-    every_topic(
-        brokers,
-        results,
-        RDKafkaErrorCode::UnknownTopicOrPartition,
-        "removed",
-    )?;
-    wait_until_gone(brokers).await?;
-    make_topics(brokers).await
-}
-
-fn admin(brokers: &Brokers) -> Result<AdminClient<DefaultClientContext>> {
-    brokers
-        .client()
-        .create()
-        .map_err(|error| brokers.failed(&error))
-}
-
-fn patiently() -> AdminOptions {
-    AdminOptions::new()
+    let patiently = AdminOptions::new()
         .operation_timeout(Some(PATIENCE))
-        .request_timeout(Some(PATIENCE))
-}
-
-/// Whether every topic could be `done`; one that was so before (`already`) counts.
-fn every_topic(
-    brokers: &Brokers,
-    results: KafkaResult<Vec<TopicResult>>,
-    already: RDKafkaErrorCode,
-    done: &str,
-) -> Result<()> {
-    let results = results.map_err(|error| {
-        brokers.failed(&format!(
-            "{error}; is the broker running and [kafka] bootstrap_servers right?"
-        ))
-    })?;
-    for result in results {
+        .request_timeout(Some(PATIENCE));
+    let removed = brokers.admin()?.delete_topics(&names, &patiently).await;
+    for result in removed.map_err(|error| brokers.silent(&error))? {
         if let Err((topic, code)) = result
-            && code != already
+            && code != RDKafkaErrorCode::UnknownTopicOrPartition
         {
-            return Err(brokers.failed(&format!("topic {topic} cannot be {done}: {code}")));
+            return Err(brokers.failed(&format!("topic {topic} cannot be removed: {code}")));
         }
     }
-    Ok(())
+    wait_until_gone(brokers).await?;
+    make_topics(brokers).await
 }
 
 /// Until the brokers no longer know the topics: they answer a removal before it is done.
