@@ -120,11 +120,11 @@ async fn run(cli: Cli) -> Result<ExitCode> {
                 .as_deref()
                 .map(|file| Config::load(Some(file)))
                 .transpose()?;
-            demo::run(&options, config, &Shutdown::on_signals()?).await
+            Box::pin(demo::run(&options, config, &Shutdown::on_signals()?)).await
         }
         Command::Bootstrap(options) => {
             let config = Config::load(cli.config.as_deref())?;
-            bootstrap::run(&options, &config, &Shutdown::on_signals()?).await?;
+            Box::pin(bootstrap::run(&options, &config, &Shutdown::on_signals()?)).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Sql {

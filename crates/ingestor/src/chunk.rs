@@ -4,7 +4,6 @@
 //! and no record costs an allocation. The allocations go round: fresh ones would cost the kernel clean pages.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -17,17 +16,10 @@ const SPARE: usize = 8;
 /// none of which is larger than this.
 const LARGEST_SPARE: usize = 1 << 20;
 
-/// Chunks that wait to be decoded hold this part of the buffers at most: who decodes is seldom behind for long, and
-/// what lies there is cold when its turn comes.
-const QUEUED_PART: usize = 8;
-
-/// Where chunks come from, and how much they may hold.
+/// Where chunks come from.
 #[derive(Debug)]
 pub(crate) struct Supply {
-    /// All buffers.
     budget: Arc<Budget>,
-    /// Chunks alone.
-    queue: Arc<Budget>,
     given_back: Sender<Allocation>,
     spare: Receiver<Allocation>,
 }
@@ -36,31 +28,10 @@ impl Supply {
     pub(crate) fn new(budget: Arc<Budget>) -> Self {
         let (given_back, spare) = bounded(SPARE);
         Self {
-            queue: Budget::new(budget.limit() / QUEUED_PART),
             budget,
             given_back,
             spare,
         }
-    }
-
-    /// Whether no more may be read now.
-    pub(crate) fn is_over(&self) -> bool {
-        self.budget.is_over() || self.queue.is_over()
-    }
-
-    /// Whether reading may go on after a pause.
-    pub(crate) fn has_room(&self) -> bool {
-        self.budget.has_room() && self.queue.has_room()
-    }
-
-    /// Waits until there is room, but no longer than `timeout`.
-    pub(crate) fn wait_for_room(&self, timeout: Duration) {
-        let full = if self.budget.is_over() {
-            &self.budget
-        } else {
-            &self.queue
-        };
-        full.wait_for_room(timeout);
     }
 
     /// An empty chunk, with the room of a used one where there is one.
@@ -69,7 +40,7 @@ impl Supply {
         let mut chunk = Chunk {
             held: used.unwrap_or_else(|_| Allocation::new()),
             home: self.given_back.clone(),
-            charges: [&self.budget, &self.queue].map(|budget| budget.charge(0)),
+            charge: self.budget.charge(0),
         };
         chunk.account();
         chunk
@@ -109,8 +80,7 @@ pub(crate) struct Chunk {
     held: Allocation,
     /// Where its allocation goes.
     home: Sender<Allocation>,
-    /// What the chunk holds of the buffers, and of the chunks' part.
-    charges: [Charge; 2],
+    charge: Charge,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -169,12 +139,12 @@ impl Chunk {
         self.held.records.len()
     }
 
-    /// Tells the budgets how much it has grown.
+    /// Tells the budget how much it has grown.
     #[inline]
     pub(crate) fn account(&mut self) {
         let held = self.held();
-        if held > self.charges[0].bytes() {
-            self.charges.iter_mut().for_each(|charge| charge.set(held));
+        if held > self.charge.bytes() {
+            self.charge.set(held);
         }
     }
 
@@ -267,18 +237,5 @@ mod tests {
         assert_eq!(chunk.get(0).value, Some(b"value".as_slice()));
         drop((supply, chunk));
         assert_eq!(budget.used(), 0);
-    }
-
-    #[test]
-    fn chunks_alone_do_not_fill_the_buffers() {
-        let supply = Supply::new(Budget::new(8 << 20));
-        let mut chunks = Vec::new();
-        while !supply.is_over() {
-            chunks.push(supply.chunk());
-        }
-        let held: usize = chunks.iter().map(Chunk::held).sum();
-        assert!(held <= (1 << 20) + chunks[0].held(), "{held}");
-        chunks.truncate(chunks.len() / 2);
-        assert!(supply.has_room());
     }
 }

@@ -146,11 +146,10 @@ impl<'scope, 'env> Reading<'scope, 'env> {
             shared,
             settings,
             lake,
-            registry,
             cluster,
             probe,
-            budget,
             commands,
+            ..
         } = &self.means;
         let (jobs, todo) = unbounded::<Job>();
         let (answers, replies) = unbounded();
@@ -169,21 +168,13 @@ impl<'scope, 'env> Reading<'scope, 'env> {
             jobs: todo,
             replies: answers,
         };
-        let worker = Worker::new(
-            shared,
-            topic,
-            cluster,
-            own,
-            settings,
-            Client::clone(registry),
-            Arc::clone(budget),
-            Channels {
-                events,
-                commands: commands.clone(),
-                jobs,
-                replies,
-            },
-        );
+        let channels = Channels {
+            events,
+            commands: commands.clone(),
+            jobs,
+            replies,
+        };
+        let worker = Worker::new(&self.means, topic, own, channels);
         self.spawn(format!("table {topic}"), move || keeper.run());
         self.spawn(format!("topic {topic}"), move || worker.run());
     }

@@ -18,9 +18,10 @@ use crate::topics::Finder;
 /// brokers are asked which topics they find.
 pub async fn make_tables(settings: &Settings, lake: &Lake, registry: &Client) -> Result<()> {
     let finder = Finder::new(settings)?;
-    let there = match finder.has_patterns() {
-        true => Broker::new(settings)?.topics().await?,
-        false => Vec::new(),
+    let there = if finder.has_patterns() {
+        Broker::new(settings)?.topics().await?
+    } else {
+        Vec::new()
     };
     for (topic, own) in &finder.among(there.iter().map(String::as_str)) {
         let subject = schemas::subject(topic, own);

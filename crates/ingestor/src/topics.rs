@@ -47,12 +47,6 @@ impl Rules {
             .flatten()
             .filter_map(|key| self.own.get(key))
             .collect();
-        fn first<T>(
-            sections: &[&TopicOverride],
-            key: impl Fn(&TopicOverride) -> Option<T>,
-        ) -> Option<T> {
-            sections.iter().find_map(|section| key(section))
-        }
         let defaults = TopicSettings::default();
         TopicSettings {
             format: first(&sections, |own| own.format).unwrap_or(self.format),
@@ -67,6 +61,11 @@ impl Rules {
             ..defaults
         }
     }
+}
+
+/// What the first section that has the key says.
+fn first<T>(sections: &[&TopicOverride], key: impl Fn(&TopicOverride) -> Option<T>) -> Option<T> {
+    sections.iter().find_map(|section| key(section))
 }
 
 /// Finds topics by the settings' names and patterns.

@@ -29,6 +29,7 @@ pub(crate) struct Poller<'a> {
     /// When the consumer was made.
     since: Instant,
     commands: Receiver<Command>,
+    budget: Arc<Budget>,
     supply: Supply,
     chunks: Vec<(String, Option<Chunk>)>,
     seeks: Vec<(Instant, String, Position)>,
@@ -61,7 +62,8 @@ impl<'a> Poller<'a> {
             consumer,
             since: Instant::now(),
             commands,
-            supply: Supply::new(budget),
+            supply: Supply::new(Arc::clone(&budget)),
+            budget,
             running: 0,
             chunks: Vec::new(),
             seeks: Vec::new(),
@@ -78,14 +80,14 @@ impl<'a> Poller<'a> {
             goldrecord_service::notify::turned();
             self.obey();
             if self.paused {
-                if self.supply.has_room() {
+                if self.budget.has_room() {
                     self.set_paused(false);
                     held_since = None;
                 }
-            } else if self.supply.is_over() {
+            } else if self.budget.is_over() {
                 self.send_chunks();
                 if held_since.get_or_insert_with(Instant::now).elapsed() < HOLD {
-                    self.supply.wait_for_room(Duration::from_millis(50));
+                    self.budget.wait_for_room(Duration::from_millis(50));
                     continue;
                 }
                 self.set_paused(true);

@@ -26,8 +26,9 @@ use crate::keeper::{Flushed, Job, Reply};
 use crate::memory::{Budget, Charge};
 use crate::metrics::Rows;
 use crate::protocol::{Opened, Position, Range, Topic};
+use crate::reading::Means;
 use crate::schemas::{Schemas, subject};
-use crate::settings::{FlushPolicy, Settings, TopicSettings};
+use crate::settings::{FlushPolicy, TopicSettings};
 use crate::shared::Shared;
 
 /// How long a thread waits before it looks whether the run has ended.
@@ -93,29 +94,25 @@ type Turn<T = ()> = Result<T, Ended>;
 
 impl<'a> Worker<'a> {
     pub(crate) fn new(
-        shared: &'a Shared<'a>,
+        means: &Means<'a>,
         name: &str,
-        cluster: &str,
         own: TopicSettings,
-        settings: &Settings,
-        registry: Client,
-        budget: Arc<Budget>,
         channels: Channels,
     ) -> Self {
-        let policy = settings.flush;
+        let budget = Arc::clone(&means.budget);
         let events = Events::new(Fields::empty()).expect("no field has a wrong type");
         Self {
-            shared,
+            shared: means.shared,
             name: name.to_owned(),
-            latest: Latest::new(subject(name, &own), settings.refresh),
+            latest: Latest::new(subject(name, &own), means.settings.refresh),
             schemas: Schemas::new(own.format),
             settings: own,
-            policy,
-            registry,
+            policy: means.settings.flush,
+            registry: Client::clone(means.registry),
             held: budget.charge(0),
             budget,
             channels,
-            topic: Topic::new(cluster, name),
+            topic: Topic::new(&means.cluster, name),
             unframed: None,
             events,
             others: Others::default(),
@@ -285,8 +282,7 @@ impl<'a> Worker<'a> {
                         if ours {
                             self.opened(partition, stored);
                         }
-                    } else if let Some(position) =
-                        self.topic.resume(partition, epoch, stored, lost)
+                    } else if let Some(position) = self.topic.resume(partition, epoch, stored, lost)
                     {
                         if !lost.is_empty() {
                             tracing::error!(

@@ -46,13 +46,17 @@ impl Worker<'_> {
         // An empty change: the answer is the table's schema.
         if let Err(Misfit(why)) = self.evolve(Vec::new())? {
             let topic = self.name.clone();
-            return self.refuse(None, Error::Unfit { topic, why });
+            self.refuse(None, Error::Unfit { topic, why });
+            return Ok(());
         }
         let subject = self.latest.subject.as_deref();
         match schemas::latest(self.shared, &self.registry, &self.name, subject) {
             Ok(latest) => self.judge(latest),
             Err(LatestError::Stopped) => Err(Ended),
-            Err(LatestError::Registry(source)) => self.refuse_answer(source),
+            Err(LatestError::Registry(source)) => {
+                self.refuse_answer(source);
+                Ok(())
+            }
         }
     }
 
@@ -77,7 +81,8 @@ impl Worker<'_> {
                 schema: id,
                 why: fault.text.to_string(),
             };
-            return self.refuse(Some(id), refusal);
+            self.refuse(Some(id), refusal);
+            return Ok(());
         }
         self.unframed = Some(id);
         self.begin()
@@ -99,18 +104,17 @@ impl Worker<'_> {
     }
 
     /// No table fits the topic. The others are read on.
-    fn refuse(&mut self, schema: Option<u32>, refusal: Error) -> Turn {
+    fn refuse(&mut self, schema: Option<u32>, refusal: Error) {
         self.shared.refuse(&self.name, refusal);
         self.hold_back(schema);
-        Ok(())
     }
 
-    fn refuse_answer(&mut self, source: goldrecord_registry::Error) -> Turn {
+    fn refuse_answer(&mut self, source: goldrecord_registry::Error) {
         let refusal = Error::Registry {
             topic: self.name.clone(),
             source: Box::new(source),
         };
-        self.refuse(None, refusal)
+        self.refuse(None, refusal);
     }
 
     fn hold_back(&mut self, schema: Option<u32>) {
@@ -161,7 +165,8 @@ impl Worker<'_> {
                 Ok(())
             }
             (Err(error), Standing::HeldBack(_)) if !error.is_unavailable() => {
-                self.refuse_answer(error)
+                self.refuse_answer(error);
+                Ok(())
             }
             // What is there is read on.
             (Ok(_) | Err(_), _) => Ok(()),

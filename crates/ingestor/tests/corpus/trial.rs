@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Fields, Int64Type};
-use goldrecord_ingestor::bronze::{self, Events, Origin, Others, Raw};
-use goldrecord_ingestor::decode::{Code, Fault, Misfit, Plan, merge};
+use goldrecord_ingestor::bronze::{Events, Origin, Others, Raw};
+use goldrecord_ingestor::decode::{Code, Fault, Plan, merge};
 use goldrecord_ingestor::judge::{TimeColumn, event_time, split};
 use goldrecord_registry::{Schema, SchemaType};
 use goldrecord_service::config::Format;
@@ -233,18 +233,4 @@ fn same_but_for_the_offset(rows: &RecordBatch, index: usize, own: &RecordBatch, 
             assert_eq!(column.to_data(), alone.to_data(), "column {}", field.name());
         }
     }
-}
-
-/// The columns that a schema alone makes, or why it makes none.
-pub fn columns(schema_type: SchemaType, text: &str) -> Result<Fields, Misfit> {
-    let schema = Schema {
-        id: 1,
-        schema_type,
-        text: text.to_owned(),
-    };
-    let mut plan = Plan::read(&schema)?;
-    bronze::check_names(&plan.fields())?;
-    let merged = merge(&Fields::empty(), &plan.fields())?.unwrap_or_else(Fields::empty);
-    plan.bind(&merged)?;
-    Ok(merged)
 }

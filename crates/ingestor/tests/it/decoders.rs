@@ -125,7 +125,6 @@ proptest! {
 
 /// What the table must say of each record, on the real Kafka, with the ids of the real registry.
 #[test]
-#[ignore = "stalls while reading records of 10 MB: see the queue of chunks"]
 fn the_corpus_is_in_the_table_once_and_the_bad_ones_with_their_bytes() {
     let Some(outside) = Outside::new() else {
         return;

@@ -74,15 +74,15 @@ fn what_a_pattern_finds_later_is_read_without_a_restart() {
         return;
     };
     let _guard = without_failpoints();
-    let world = World::on(&kafka, &[("apart", 1)]);
+    let world = World::on(kafka, &[("apart", 1)]);
     let admin = admin(&world);
     let options = AdminOptions::new();
     let make = |topic: &str, partitions| {
         let topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
-        let made = world
+        let answer = world
             .runtime
             .block_on(admin.create_topics([&topic], &options));
-        made.expect("answered")[0].as_ref().expect("made");
+        answer.expect("answered")[0].as_ref().expect("made");
     };
     let mut settings = settings(&world, "found", &[]);
     settings.patterns = vec![r"^found\.".to_owned()];
@@ -96,8 +96,8 @@ fn what_a_pattern_finds_later_is_read_without_a_restart() {
         await_stored(&world, "found.one", 100);
 
         let more = NewPartitions::new("found.one", 4);
-        let made = admin.create_partitions([&more], &options);
-        world.runtime.block_on(made).expect("answered")[0]
+        let answer = admin.create_partitions([&more], &options);
+        world.runtime.block_on(answer).expect("answered")[0]
             .as_ref()
             .expect("made");
         for number in 0..100 {
@@ -145,7 +145,7 @@ fn subjects_are_found_under_each_of_confluents_names() {
     };
     let _guard = without_failpoints();
     let topics = ["by_topic", "by_record", "by_both"];
-    let world = World::on(&kafka, &topics.map(|topic| (topic, 1)));
+    let world = World::on(kafka, &topics.map(|topic| (topic, 1)));
     let subjects = [
         "by_topic-value",
         "org.music.Small",
@@ -192,7 +192,7 @@ fn records_of_several_types_share_a_topic_and_one_that_does_not_fit_is_bad() {
         return;
     };
     let _guard = without_failpoints();
-    let world = World::on(&kafka, &[("several", 1)]);
+    let world = World::on(kafka, &[("several", 1)]);
     let register = |name: &str, field: &str, kind: &str| {
         let schema = with_field(name, field, kind);
         let subject = format!("org.music.{name}");
@@ -241,7 +241,7 @@ fn a_refused_topic_stops_no_other_and_is_read_once_its_schema_is_mended() {
         return;
     };
     let _guard = without_failpoints();
-    let world = World::on(&kafka, &[("well", 1), ("refused", 1)]);
+    let world = World::on(kafka, &[("well", 1), ("refused", 1)]);
     let good = world.register("well", SchemaType::Avro, SMALL);
     let wide = SMALL.replace(r#"["null","long"]"#, r#"["null","long","string"]"#);
     let bad = world.register("refused", SchemaType::Avro, &wide);
@@ -295,7 +295,7 @@ fn a_run_that_is_to_end_reads_what_it_can_and_says_what_it_refused() {
         return;
     };
     let _guard = without_failpoints();
-    let world = World::on(&kafka, &[("readable", 1), ("unreadable", 1)]);
+    let world = World::on(kafka, &[("readable", 1), ("unreadable", 1)]);
     let good = world.register("readable", SchemaType::Avro, SMALL);
     let wide = SMALL.replace(r#"["null","long"]"#, r#"["null","long","string"]"#);
     let bad = world.register("unreadable", SchemaType::Avro, &wide);
@@ -326,7 +326,7 @@ fn unframed_records_are_read_by_the_schema_that_is_latest_now() {
         return;
     };
     let _guard = without_failpoints();
-    let world = World::on(&kafka, &[("plain", 1)]);
+    let world = World::on(kafka, &[("plain", 1)]);
     let schema = |more: &str| {
         format!(r#"{{"type":"object","properties":{{"ts":{{"type":"integer"}}{more}}}}}"#)
     };

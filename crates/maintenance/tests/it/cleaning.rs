@@ -91,13 +91,7 @@ async fn what_the_last_published_build_names_stays() {
     for number in 0..150 {
         // Each version replaces the one before.
         let removes = snapshot.files.keys().cloned().collect();
-        commit(
-            &table,
-            &mut snapshot,
-            rows(None, number..number + 1),
-            removes,
-        )
-        .await;
+        commit(&table, &mut snapshot, rows(None, number..=number), removes).await;
         if number == 119 {
             named = snapshot.clone();
         }

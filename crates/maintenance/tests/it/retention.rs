@@ -66,18 +66,12 @@ async fn days_go_whole_and_the_balance_holds() {
 
     let mut dry = Upkeep::new(lake.clone(), ten_days(), Shutdown::new(), true);
     let report = dry.round().await.expect("rounds");
-    let told = own(&report, PATH)
-        .retention
-        .clone()
-        .expect("has a retention");
+    let told = own(&report, PATH).retention.clone().expect("has one");
     assert_eq!((told.days, told.rows), (2, 103), "{report}");
     assert_eq!(latest(&table).await.version, snapshot.version);
 
     let report = round(&lake, ten_days()).await;
-    let done = own(&report, PATH)
-        .retention
-        .clone()
-        .expect("has a retention");
+    let done = own(&report, PATH).retention.clone().expect("has one");
     assert_eq!(done, told);
     let kind = |kind: &str, partition: i32, rows: i64| ((kind.to_owned(), partition), rows);
     let expected: BTreeMap<_, _> = [

@@ -39,6 +39,7 @@ impl NameNode {
     }
 
     /// The one that stands by while this one is active.
+    #[must_use]
     pub fn other(self) -> Self {
         match self {
             Self::First => Self::Second,

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use goldrecord_lake::{AddFile, MetadataChange, Outcome, Proposal, Refusal, Snapshot};
 use goldrecord_service::config::{OnOutOfRange, Start};
 
-use super::disk::{Commit, File, Row, Told, add, fields};
+use super::disk::{Commit, File, Row, Told, add, fields as columns};
 use super::wires::{Failed, Job, Reply, Wires, start_rows};
 use super::{Broken, World};
 use crate::protocol::{Beginning, Choice, Ending, Flush, Gate, Look, Next, Opener};
@@ -70,6 +70,8 @@ pub(super) struct Keeper {
     snapshot: Snapshot,
     files: Files,
     gate: Gate,
+    /// How many fields the table had when the flush that flies was begun: what is written ahead is for those.
+    columns: usize,
     task: Option<Task>,
     commit: Option<Commit>,
     /// Nothing is done before this time.
@@ -86,6 +88,7 @@ impl Keeper {
             snapshot,
             files: Files::default(),
             gate: Gate::default(),
+            columns: 0,
             task: None,
             commit: None,
             wake: 0,
@@ -106,6 +109,14 @@ impl Keeper {
         world: &mut World,
         wires: &mut Wires,
     ) -> Result<(), Failed> {
+        let flying = matches!(self.task, Some(Task::Flush { .. }));
+        let ahead = matches!(wires.jobs.front(), Some(Job::Push { .. }));
+        if flying && ahead && world.dice.chance(30) {
+            world.count("batches written ahead");
+            let job = wires.jobs.pop_front().expect("it was there");
+            self.begin(job, world);
+            return Ok(());
+        }
         if world.now < self.wake {
             return Ok(());
         }
@@ -154,7 +165,11 @@ impl Keeper {
                 if !admitted {
                     world.count("batches shut out");
                 } else if !self.files.lost {
-                    self.push(rows, fields, world);
+                    let columns = match self.task {
+                        Some(_) => self.columns,
+                        None => columns(&self.snapshot),
+                    };
+                    self.push(rows, fields, columns, world);
                 }
             }
             Job::Flush {
@@ -163,6 +178,7 @@ impl Keeper {
                 rows,
             } => {
                 self.gate.flush(generation);
+                self.columns = columns(&self.snapshot);
                 self.task = Some(Task::Flush {
                     flush: Flush::new(steps, rows),
                     files: std::mem::take(&mut self.files),
@@ -171,8 +187,8 @@ impl Keeper {
         }
     }
 
-    fn push(&mut self, rows: Vec<Row>, wanted: usize, world: &mut World) {
-        let own = fields(&self.snapshot);
+    /// Rows with `wanted` fields into a file for `own`.
+    fn push(&mut self, rows: Vec<Row>, wanted: usize, own: usize, world: &mut World) {
         if self.files.open.as_ref().is_some_and(|(_, of)| *of != own) {
             // Columns came meanwhile: the file for the former ones is closed first.
             self.files.close(world);
@@ -276,21 +292,21 @@ impl Keeper {
         if !self.refresh(world) {
             return;
         }
-        if fields(&self.snapshot) >= wanted {
-            let now = fields(&self.snapshot);
+        if columns(&self.snapshot) >= wanted {
+            let now = columns(&self.snapshot);
             wires.replies.push_back(Reply::Evolved(now));
             self.task = None;
             return;
         }
-        let mut columns: Vec<_> = self.snapshot.schema.fields().iter().cloned().collect();
-        for number in columns.len()..=wanted {
+        let mut all: Vec<_> = self.snapshot.schema.fields().iter().cloned().collect();
+        for number in all.len()..=wanted {
             let field = Field::new(format!("field {number}"), DataType::Int64, true);
-            columns.push(Arc::new(field));
+            all.push(Arc::new(field));
         }
         let proposal = Proposal {
             operation: "ADD COLUMNS".into(),
             metadata: Some(MetadataChange {
-                schema: Arc::new(Schema::new(columns)),
+                schema: Arc::new(Schema::new(all)),
                 ..MetadataChange::of(&self.snapshot)
             }),
             ..Proposal::default()
@@ -365,6 +381,9 @@ impl Keeper {
             Next::Done(ending) => {
                 if matches!(ending, Ending::Abandoned { .. }) {
                     self.gate.give_up();
+                    if world.broken != Broken::Ahead {
+                        self.files = Files::default();
+                    }
                 }
                 wires.replies.push_back(Reply::Flushed(ending));
                 return;

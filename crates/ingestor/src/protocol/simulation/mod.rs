@@ -37,7 +37,7 @@ use self::process::Process;
 
 const SEEDS: u64 = 10_000;
 /// How many kinds of things happen in them.
-const KINDS: usize = 16;
+const KINDS: usize = 17;
 /// How many turns a world has before its faults stop.
 const TURNS: u32 = 1500;
 /// How many turns it may then take until everything is read.
@@ -61,6 +61,8 @@ enum Broken {
     ChunkFirst,
     /// Rows of a flush that was given up come into the next one.
     Generation,
+    /// What was written ahead stays when the flush that flew is given up.
+    Ahead,
     /// A flush is committed though the partition's next epoch has begun.
     Epoch,
     /// A partition is given back before what was read is in the table.
@@ -349,6 +351,7 @@ fn whatever_is_left_out_is_found() {
         Broken::Lease,
         Broken::ChunkFirst,
         Broken::Generation,
+        Broken::Ahead,
         Broken::Epoch,
         Broken::Settle,
         Broken::TableFirst,

@@ -88,9 +88,6 @@ impl Worker {
         if !self.topic.is_flying() && self.since.is_some_and(due) {
             self.flush(who, world, wires);
         }
-        if self.topic.is_flying() && full {
-            return;
-        }
         match wires.events.pop_front() {
             Some(Event::Records(chunk)) => {
                 self.chunk = chunk.into();
