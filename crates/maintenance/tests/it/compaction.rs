@@ -6,7 +6,7 @@ use std::time::Duration;
 use goldrecord_lake::{Changes, Lake, Proposal, builds};
 use goldrecord_maintenance::{Settings, Upkeep};
 use goldrecord_service::Shutdown;
-use goldrecord_testkit::{Hdfs, require};
+use goldrecord_testkit::{Dice, Hdfs, require};
 
 use crate::lakes::{
     commit, create, eager, filled, keeping, latest, local, numbers, own, round, rows, stored,
@@ -120,9 +120,11 @@ async fn files_come_near_the_target_and_none_goes_far_beyond_it() {
     let (table, mut snapshot) = create(&lake, "t").await;
     for number in 0..40 {
         // Numbers that no encoding makes smaller.
-        let numbers = (number * 2_000..(number + 1) * 2_000)
-            .map(|row: i64| row.wrapping_mul(0x1E37_79B9_7F4A_7C15));
-        let batch = rows(Some(20_000), numbers);
+        let mut dice = Dice::new(number);
+        let batch = rows(
+            Some(20_000),
+            (0..2_000).map(|_| dice.below(usize::MAX).cast_signed() as i64),
+        );
         commit(&table, &mut snapshot, batch, Vec::new()).await;
     }
     let settings = || Settings {

@@ -20,6 +20,7 @@ use self::access::Identity;
 use self::answer::readable;
 use self::ids::Entry;
 use self::request::NO_BODY;
+use crate::error::ErrorCode;
 use crate::wire;
 use crate::{Compatibility, Error, Result, Schema, SchemaType, SubjectVersion};
 
@@ -129,6 +130,15 @@ impl Client {
     /// The schema with `id`. Fetched once and kept; callers who ask for the same id at the same
     /// time share one request and its outcome. Failures are not kept.
     pub async fn schema(&self, id: u32) -> Result<Arc<Schema>> {
+        // Registries number with Java's int: some answer a greater one as if they had no such path.
+        if i32::try_from(id).is_err() {
+            return Err(Error::Unknown {
+                what: format!("schema id {id}"),
+                url: self.url().to_owned(),
+                code: ErrorCode(None),
+                message: format!("ids end at {}", i32::MAX),
+            });
+        }
         let mut answer = match self.inner.look_or_ask(id) {
             Entry::Known(schema) => return Ok(schema),
             Entry::Asked(answer) => answer,

@@ -152,6 +152,8 @@ async fn what_is_not_there_is_unknown_and_not_unavailable() {
             id.to_string().contains("schema id 4000000") && id.to_string().contains("40403"),
             "{id}"
         );
+        let beyond = client.schema(u32::MAX).await.expect_err("no registry's");
+        assert!(beyond.is_unknown(), "{beyond}");
         let latest = client.latest(&subject).await.expect_err("no such subject");
         assert!(latest.is_unknown(), "{latest}");
         assert!(
