@@ -13,9 +13,10 @@ use crate::world::{
 const BUILT: &str = "select table_schema from information_schema.tables \
     where table_schema in ('silver', 'gold')";
 
-/// The first versions of a topic's table are its making, its columns and where it starts.
+/// Whether the first events are in. The versions before are the table's making and where its partitions begin; how
+/// many follow depends on how fast the events come.
 fn is_ingesting(dir: &Path) -> bool {
-    has_version(dir, "bronze/listen_events", 3)
+    has_version(dir, "bronze/listen_events", 2)
 }
 
 /// Whether a moment of a demo in a folder has come.
@@ -73,13 +74,14 @@ fn a_build_that_was_killed_goes_on_and_readers_never_saw_half_of_it() {
 
 #[test]
 fn ctrl_c_at_any_moment_ends_within_seconds_and_the_next_run_works() {
-    let dir = TempDir::new().unwrap();
     let moments: [(&str, Moment); 3] = [
         ("at once", |dir| dir.join(".lock").exists()),
         ("on the way to bronze", is_ingesting),
         ("in the build", is_building),
     ];
     for (when, has_come) in moments {
+        // A folder each: what one run finished before it heard of the end, the next would not begin.
+        let dir = TempDir::new().unwrap();
         let mut child = start_demo(dir.path(), &SMALL);
         until(&mut child, || has_come(dir.path()));
         signal(&child, "INT");
@@ -101,7 +103,9 @@ fn ctrl_c_at_any_moment_ends_within_seconds_and_the_next_run_works() {
             "{when}: {}",
             ran.err
         );
+        if is_building(dir.path()) {
+            assert_eq!(rows(dir.path(), BUILT).len(), 0, "{when}");
+        }
+        demo(dir.path(), &SMALL).ok();
     }
-    assert_eq!(rows(dir.path(), BUILT).len(), 0);
-    demo(dir.path(), &SMALL).ok();
 }
