@@ -108,7 +108,7 @@ fn wrong_usage_and_refusals_have_their_exit_codes() {
 fn a_live_simulation_sends_what_happens_now_and_ends_well_when_it_is_told_to() {
     use std::io::{BufRead as _, BufReader};
     let mut child = Command::new(env!("CARGO_BIN_EXE_goldrecord-eventsim"))
-        .args(["simulate", "--live", "--users", "2000", "--out", "-"])
+        .args(["simulate", "--live", "--users", "20000", "--out", "-"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
