@@ -4,6 +4,7 @@
 //! and exposure with its compiled SQL. [`select`] picks nodes of it. What runs them tells a
 //! [`Reporter`] about each one.
 
+pub mod artifacts;
 pub mod cli;
 pub mod diagnostics;
 pub mod engine;

@@ -38,6 +38,9 @@ pub(super) struct Common {
     /// `goldrecord.toml`: the lake and what a build may use.
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+    /// Where compiled SQL, `manifest.json` and `run_results.json` go; else the project's `target-path`.
+    #[arg(long, global = true, env = "DBT_TARGET_PATH", value_name = "DIR")]
+    pub(super) target_path: Option<PathBuf>,
     /// How many models at once; else the target's, else `[layers] threads`.
     #[arg(long, global = true, value_name = "N")]
     pub(super) threads: Option<usize>,
@@ -63,9 +66,13 @@ pub(super) enum Command {
     #[command(alias = "list")]
     Ls(List),
     /// Write the compiled SQL to `target/compiled`; print that of selected nodes.
-    Compile(Pick),
-    /// Read the project and say what is wrong with it.
+    Compile(Compile),
+    /// Run selected models and print their first rows; nothing is written to the lake.
+    Show(Show),
+    /// Read the project, say what is wrong with it, and write `manifest.json`.
     Parse,
+    /// Run what failed or was skipped in the last `build`, `run`, `test` or `seed`.
+    Retry(Retry),
     /// What the lake knows of a model.
     State {
         #[command(subcommand)]
@@ -91,6 +98,12 @@ pub(super) struct Pick {
     /// Nodes to leave out.
     #[arg(long, num_args = 1.., value_name = "CRITERIA")]
     pub(super) exclude: Vec<String>,
+    /// A selector of `selectors.yml` instead.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["select", "exclude"])]
+    pub(super) selector: Option<String>,
+    /// The folder of an earlier command's files, for `state:` and `result:`.
+    #[arg(long, env = "DBT_STATE", value_name = "DIR")]
+    pub(super) state: Option<PathBuf>,
     /// Types to keep.
     #[arg(long, num_args = 1.., value_name = "TYPE")]
     pub(super) resource_type: Vec<Type>,
@@ -107,6 +120,48 @@ pub(super) struct Run {
     #[command(flatten)]
     pub(super) pick: Pick,
     /// Compute the selected tables anew.
+    #[arg(long, short = 'f')]
+    pub(super) full_refresh: bool,
+    /// Start nothing more after the first failure.
+    #[arg(long, short = 'x')]
+    pub(super) fail_fast: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Compile {
+    #[command(flatten)]
+    pub(super) pick: Pick,
+    /// A query with Jinja instead of nodes.
+    #[arg(long, value_name = "SQL", conflicts_with_all = ["select", "selector"])]
+    pub(super) inline: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Show {
+    #[command(flatten)]
+    pub(super) pick: Pick,
+    /// A query with Jinja instead of nodes.
+    #[arg(long, value_name = "SQL", conflicts_with_all = ["select", "selector"])]
+    pub(super) inline: Option<String>,
+    /// How many rows; -1 for all.
+    #[arg(
+        long,
+        default_value_t = 5,
+        allow_negative_numbers = true,
+        value_name = "N"
+    )]
+    pub(super) limit: i64,
+    /// How rows are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) output: Format,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Retry {
+    /// The folder of the files to go on from; else the target folder.
+    #[arg(long, env = "DBT_STATE", value_name = "DIR")]
+    pub(super) state: Option<PathBuf>,
+    /// Compute the tables anew.
     #[arg(long, short = 'f')]
     pub(super) full_refresh: bool,
     /// Start nothing more after the first failure.

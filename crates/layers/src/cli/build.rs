@@ -1,25 +1,88 @@
 //! `build`, `run`, `test` and `seed`: one build with other types of node.
 
+use std::collections::BTreeSet;
+
 use goldrecord_lake::Lake;
 use goldrecord_service::{Config, Shutdown};
+use serde_json::{Map, Value, json};
 
 use super::arguments::{Cli, Run};
-use super::{Exit, configuration, picked};
+use super::{Exit, configuration, leave, picked};
+use crate::artifacts::{Invocation, RUN_RESULTS, Recorder, run_results_json};
 use crate::engine::{self, BuildOptions};
+use crate::manifest::ResourceType::{Model, Seed, Test};
 use crate::manifest::{Manifest, ResourceType};
 use crate::output::Printer;
 use crate::{Error, Result};
 
-/// Build the selected nodes of these types.
+/// Which command a build is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Build,
+    Run,
+    Test,
+    Seed,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 4] = [Self::Build, Self::Run, Self::Test, Self::Seed];
+
+    /// The command's name.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Run => "run",
+            Self::Test => "test",
+            Self::Seed => "seed",
+        }
+    }
+
+    /// The types of node that it runs.
+    pub(super) const fn runs(self) -> &'static [ResourceType] {
+        match self {
+            Self::Build => &[Model, Seed, Test],
+            Self::Run => &[Model],
+            Self::Test => &[Test],
+            Self::Seed => &[Seed],
+        }
+    }
+}
+
+/// Build the selected nodes of the command's types.
 pub(super) async fn build(
     cli: &Cli,
     printer: &Printer,
     manifest: &Manifest,
+    invocation: &Invocation,
+    kind: Kind,
     run: &Run,
-    kinds: &[ResourceType],
+) -> Result<Exit> {
+    let selected = picked(printer, manifest, &run.pick, kind.runs())?;
+    let flags = Flags {
+        full_refresh: run.full_refresh,
+        fail_fast: run.fail_fast,
+    };
+    these(cli, printer, manifest, invocation, kind, selected, flags).await
+}
+
+/// The flags of a build that are no selection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flags {
+    pub(super) full_refresh: bool,
+    pub(super) fail_fast: bool,
+}
+
+/// Build these nodes, and leave `run_results.json`.
+pub(super) async fn these(
+    cli: &Cli,
+    printer: &Printer,
+    manifest: &Manifest,
+    invocation: &Invocation,
+    kind: Kind,
+    selected: BTreeSet<String>,
+    flags: Flags,
 ) -> Result<Exit> {
     let config = configuration(&cli.common)?;
-    let selected = picked(printer, manifest, &run.pick, kinds)?;
     if selected.is_empty() {
         printer.info("Nothing to do. Try checking your model configs and model specification args");
         return Ok(Exit::Done);
@@ -28,19 +91,42 @@ pub(super) async fn build(
         selected,
         threads: threads(cli, manifest, &config),
         memory: config.layers.memory.0 as usize,
-        full_refresh: run.full_refresh,
-        fail_fast: run.fail_fast,
+        full_refresh: flags.full_refresh,
+        fail_fast: flags.fail_fast,
         publish: manifest.target == config.layers.target,
     };
     let lake = Lake::open(&config.lake.url)?;
     let shutdown = Shutdown::on_signals().map_err(|error| Error::Usage(error.to_string()))?;
-    let report = engine::build(manifest, &options, &lake, &shutdown, printer).await?;
+    let recorder = Recorder::before(printer);
+    let report = engine::build(manifest, &options, &lake, &shutdown, &recorder).await?;
+    let times = recorder.into_times();
+    let arguments = arguments(manifest, kind, &options);
+    let results = run_results_json(manifest, &report, &times, arguments, invocation);
+    leave(printer, manifest, RUN_RESULTS, &results);
     printer.summary(manifest, &report);
     Ok(if report.is_ok() {
         Exit::Done
     } else {
         Exit::Failed
     })
+}
+
+/// What `run_results.json` says of the command line.
+fn arguments(manifest: &Manifest, kind: Kind, options: &BuildOptions) -> Map<String, Value> {
+    let command: Vec<String> = std::env::args().collect();
+    let found = json!({
+        "which": kind.name(),
+        "target": manifest.target,
+        "full_refresh": options.full_refresh,
+        "fail_fast": options.fail_fast,
+        "threads": options.threads,
+        "project_dir": manifest.root.display().to_string(),
+        "invocation_command": command.join(" "),
+    });
+    match found {
+        Value::Object(found) => found,
+        _ => Map::new(),
+    }
 }
 
 fn threads(cli: &Cli, manifest: &Manifest, config: &Config) -> usize {

@@ -3,14 +3,23 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::arguments::Pick;
+use super::arguments::Compile;
 use super::{Exit, picked, print_out};
 use crate::manifest::{Manifest, ResourceType};
 use crate::output::Printer;
+use crate::project::INLINE;
 use crate::{Error, Result};
 
 /// Write the compiled SQL below the target folder; print that of nodes named by `--select`.
-pub(super) fn compile(printer: &Printer, manifest: &Manifest, pick: &Pick) -> Result<Exit> {
+pub(super) fn compile(printer: &Printer, manifest: &Manifest, compile: &Compile) -> Result<Exit> {
+    let pick = &compile.pick;
+    if compile.inline.is_some() {
+        let inline = manifest.nodes.values().find(|node| node.name == INLINE);
+        let sql = inline.and_then(|node| node.compiled_code.as_deref());
+        let sql = sql.unwrap_or_default().trim();
+        print_out(&format!("Compiled inline node is:\n{sql}\n"))?;
+        return Ok(Exit::Done);
+    }
     let selected = picked(printer, manifest, pick, &[])?;
     let mut written = 0;
     let mut text = String::new();
@@ -25,8 +34,7 @@ pub(super) fn compile(printer: &Printer, manifest: &Manifest, pick: &Pick) -> Re
             _ => file.to_owned(),
         };
         let path = manifest
-            .root
-            .join(&manifest.target_path)
+            .target_folder()
             .join("compiled")
             .join(&manifest.project)
             .join(below);

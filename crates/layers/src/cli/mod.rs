@@ -4,6 +4,8 @@ mod arguments;
 mod build;
 mod compile;
 mod list;
+mod retry;
+mod show;
 mod state;
 
 use std::collections::BTreeSet;
@@ -15,11 +17,13 @@ use goldrecord_service::Config;
 pub use arguments::Cli;
 
 use self::arguments::{Command, Common, Pick, State, Type};
-use crate::manifest::ResourceType::{Model, Seed, Test};
+use self::build::Kind;
+use crate::artifacts::{self, Invocation, MANIFEST, Previous, manifest_json};
+use crate::manifest::ResourceType::Test;
 use crate::manifest::{Manifest, ResourceType};
 use crate::output::Printer;
 use crate::project::{self, Options};
-use crate::select::{Selection, select};
+use crate::select::{Selection, Selectors, select};
 use crate::{Error, Result};
 
 /// dbt's exit codes.
@@ -38,7 +42,7 @@ pub async fn run(cli: Cli) -> Exit {
     // What a list prints is for other programs: only the list goes to standard output.
     let to_stderr = matches!(
         cli.command,
-        Command::Ls(_) | Command::Compile(_) | Command::State { .. }
+        Command::Ls(_) | Command::Compile(_) | Command::Show(_) | Command::State { .. }
     );
     let out: Box<dyn std::io::Write + Send> = if to_stderr {
         Box::new(std::io::stderr())
@@ -68,11 +72,18 @@ pub async fn run(cli: Cli) -> Exit {
 }
 
 async fn execute(cli: &Cli, printer: &Printer, lists: bool) -> Result<Exit> {
+    let invocation = Invocation::begin();
     let full_refresh = match &cli.command {
         Command::Build(run) | Command::Run(run) | Command::Test(run) | Command::Seed(run) => {
             run.full_refresh
         }
+        Command::Retry(retry) => retry.full_refresh,
         _ => false,
+    };
+    let inline = match &cli.command {
+        Command::Compile(compile) => compile.inline.clone(),
+        Command::Show(show) => show.inline.clone(),
+        _ => None,
     };
     let options = Options {
         profiles_dir: cli.common.profiles_dir.clone(),
@@ -86,29 +97,50 @@ async fn execute(cli: &Cli, printer: &Printer, lists: bool) -> Result<Exit> {
             .transpose()?
             .unwrap_or_default(),
         full_refresh,
+        inline,
     };
-    let manifest = project::load(&project_dir(&cli.common)?, &options)?;
+    let mut manifest = project::load(&project_dir(&cli.common)?, &options)?;
+    if let Some(path) = &cli.common.target_path {
+        manifest.target_path = path.display().to_string();
+    }
+    let manifest = &manifest;
     if lists {
         manifest
             .warnings
             .iter()
             .for_each(|warning| printer.warning(warning));
     } else {
-        printer.found(&manifest);
+        printer.found(manifest);
+        leave(
+            printer,
+            manifest,
+            MANIFEST,
+            &manifest_json(manifest, &invocation),
+        );
     }
+    let build = |kind, run| build::build(cli, printer, manifest, &invocation, kind, run);
     match &cli.command {
         Command::Parse => Ok(Exit::Done),
-        Command::Build(run) => {
-            build::build(cli, printer, &manifest, run, &[Model, Seed, Test]).await
-        }
-        Command::Run(run) => build::build(cli, printer, &manifest, run, &[Model]).await,
-        Command::Test(run) => build::build(cli, printer, &manifest, run, &[Test]).await,
-        Command::Seed(run) => build::build(cli, printer, &manifest, run, &[Seed]).await,
-        Command::Ls(list) => list::ls(cli, printer, &manifest, list).await,
-        Command::Compile(pick) => compile::compile(printer, &manifest, pick),
+        Command::Build(run) => build(Kind::Build, run).await,
+        Command::Run(run) => build(Kind::Run, run).await,
+        Command::Test(run) => build(Kind::Test, run).await,
+        Command::Seed(run) => build(Kind::Seed, run).await,
+        Command::Retry(retry) => retry::retry(cli, printer, manifest, &invocation, retry).await,
+        Command::Ls(list) => list::ls(cli, printer, manifest, list).await,
+        Command::Compile(compile) => compile::compile(printer, manifest, compile),
+        Command::Show(show) => show::show(cli, printer, manifest, show).await,
         Command::State {
             command: State::Explain { models },
-        } => state::explain(cli, &manifest, models).await,
+        } => state::explain(cli, manifest, models).await,
+    }
+}
+
+/// Leave a file in the target folder. A project that lies where nobody may write is built all the same.
+fn leave(printer: &Printer, manifest: &Manifest, name: &str, content: &serde_json::Value) {
+    if let Err(error) = artifacts::write(&manifest.target_folder(), name, content) {
+        printer.warning(&format!(
+            "{name} is not written: {error}; name another folder with --target-path"
+        ));
     }
 }
 
@@ -140,9 +172,17 @@ fn picked(
             .flat_map(|kind| kind.resource_types())
             .collect()
     };
+    let selectors = Selectors::read(&manifest.root)?;
+    let selector = match &pick.selector {
+        Some(name) => Some(selectors.get(name)?),
+        None if pick.select.is_empty() && pick.exclude.is_empty() => selectors.default(),
+        None => None,
+    };
     let selection = Selection {
         select: pick.select.clone(),
         exclude: pick.exclude.clone(),
+        selector: selector.cloned(),
+        previous: pick.state.as_deref().map(Previous::read).transpose()?,
         resource_types: types(&pick.resource_type),
         exclude_resource_types: types(&pick.exclude_resource_type),
         indirect: pick.indirect_selection,

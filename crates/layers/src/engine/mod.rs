@@ -17,6 +17,7 @@ pub(crate) mod relations;
 mod scan;
 mod seeds;
 pub(crate) mod session;
+mod show;
 mod stage;
 mod state;
 mod touched;
@@ -26,6 +27,7 @@ use std::collections::BTreeSet;
 
 pub use build::build;
 pub use explain::{Explanation, explain};
+pub use show::show;
 
 use crate::Result;
 use crate::manifest::Manifest;

@@ -129,10 +129,16 @@ pub fn template(source: &str, prelude: &str) -> Rewritten {
     rewriter.finish()
 }
 
-/// A macro file as a module: every macro and generic test under its prefixed name and registered,
-/// everything else blank.
-pub fn module(file: &str, source: &str) -> Result<(Rewritten, Vec<Definition>), Diagnostic> {
+/// A macro file as a module: every macro and generic test under its prefixed name and registered
+/// as `scope` and the name, everything else blank. `prelude` (one line) comes before the first character.
+pub fn module(
+    file: &str,
+    source: &str,
+    scope: &str,
+    prelude: &str,
+) -> Result<(Rewritten, Vec<Definition>), Diagnostic> {
     let mut rewriter = Rewriter::new(source);
+    rewriter.replace(0, 0, prelude);
     let mut definitions: Vec<Definition> = Vec::new();
     let mut open: Option<(Tag, &str, usize)> = None;
     let statements = tags(source);
@@ -192,7 +198,8 @@ pub fn module(file: &str, source: &str) -> Result<(Rewritten, Vec<Definition>), 
                     rewriter.keep(tag.end);
                     if let Some(definition) = definitions.last() {
                         let name = &definition.name;
-                        let register = format!("{{% do __register(\"{name}\", {PREFIX}{name}) %}}");
+                        let register =
+                            format!("{{% do __register(\"{scope}{name}\", {PREFIX}{name}) %}}");
                         rewriter.replace(tag.end, tag.end, &register);
                     }
                 } else {
@@ -379,7 +386,7 @@ mod tests {
     fn a_module_holds_macros_and_tests_on_their_own_lines() {
         let source =
             "text\n{% macro a(x) -%}\n{{ x }}\n{%- endmacro %}\n{% test b(model) %}s{% endtest %}";
-        let (module, definitions) = module("m.sql", source).expect("valid");
+        let (module, definitions) = module("m.sql", source, "", "").expect("valid");
         let names: Vec<_> = definitions
             .iter()
             .map(|d| (d.name.as_str(), d.line))
@@ -434,7 +441,7 @@ mod tests {
 
     #[test]
     fn an_unclosed_macro_is_an_error_with_its_place() {
-        let error = module("macros/a.sql", "\n{% macro a() %}")
+        let error = module("macros/a.sql", "\n{% macro a() %}", "", "")
             .expect_err("unclosed")
             .to_string();
         assert!(error.contains("macros/a.sql:2:1"), "{error}");

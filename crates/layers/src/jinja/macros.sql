@@ -94,3 +94,73 @@ where child.{{ column_name }} is not null
 {% macro replace(field, old_chars, new_chars) %}replace({{ field }}, {{ old_chars }}, {{ new_chars }}){% endmacro %}
 {% macro bool_or(expression) %}bool_or({{ expression }}){% endmacro %}
 {% macro any_value(expression) %}first_value({{ expression }}){% endmacro %}
+
+{% macro datediff(first_date, second_date, datepart) -%}
+    {{ adapter.dispatch('datediff')(first_date, second_date, datepart) }}
+{%- endmacro %}
+{#- How many boundaries of the part lie between the two, as everywhere in dbt. -#}
+{% macro default__datediff(first_date, second_date, datepart) -%}
+    {%- set part = datepart | lower -%}
+    {%- set seconds = {'second': 1, 'minute': 60, 'hour': 3600, 'day': 86400, 'week': 604800} -%}
+    {%- set months = {'month': 1, 'quarter': 3, 'year': 12} -%}
+    {%- if part in seconds -%}
+    cast(round(
+        (date_part('epoch', date_trunc('{{ part }}', cast({{ second_date }} as timestamp)))
+        - date_part('epoch', date_trunc('{{ part }}', cast({{ first_date }} as timestamp)))) / {{ seconds[part] }}
+    ) as bigint)
+    {%- elif part in months -%}
+    cast(round((
+        (date_part('year', date_trunc('{{ part }}', cast({{ second_date }} as timestamp))) * 12
+            + date_part('month', date_trunc('{{ part }}', cast({{ second_date }} as timestamp))))
+        - (date_part('year', date_trunc('{{ part }}', cast({{ first_date }} as timestamp))) * 12
+            + date_part('month', date_trunc('{{ part }}', cast({{ first_date }} as timestamp))))
+    ) / {{ months[part] }}) as bigint)
+    {%- else -%}
+    {{ exceptions.raise_compiler_error("datediff knows no part '" ~ datepart ~ "'") }}
+    {%- endif -%}
+{%- endmacro %}
+{% macro last_day(date, datepart) -%}
+    {{ adapter.dispatch('last_day')(date, datepart) }}
+{%- endmacro %}
+{% macro default__last_day(date, datepart) -%}
+    cast(date_trunc('{{ datepart }}', {{ date }}) + interval '1 {{ datepart }}' - interval '1 day' as date)
+{%- endmacro %}
+{% macro date(year, month, day) %}make_date({{ year }}, {{ month }}, {{ day }}){% endmacro %}
+{% macro date_spine(datepart, start_date, end_date) -%}
+    {{ adapter.dispatch('date_spine')(datepart, start_date, end_date) }}
+{%- endmacro %}
+{#- Under this name it also stands for that of dbt_utils, which would run a query first. -#}
+{% macro goldrecord__date_spine(datepart, start_date, end_date) -%}
+    select date_{{ datepart }}
+    from (
+        select unnest(generate_series(
+            cast({{ start_date }} as timestamp), cast({{ end_date }} as timestamp), interval '1 {{ datepart }}'
+        )) as date_{{ datepart }}
+    ) as spine
+    where date_{{ datepart }} < cast({{ end_date }} as timestamp)
+{%- endmacro %}
+{% macro generate_series(upper_bound) -%}
+    {{ adapter.dispatch('generate_series')(upper_bound) }}
+{%- endmacro %}
+{% macro goldrecord__generate_series(upper_bound) -%}
+    select unnest(generate_series(1, {{ upper_bound }})) as generated_number
+{%- endmacro %}
+{% macro right(string_text, length_expression) %}right({{ string_text }}, {{ length_expression }}){% endmacro %}
+{% macro split_part(string_text, delimiter_text, part_number) -%}
+    split_part({{ string_text }}, {{ delimiter_text }}, {{ part_number }})
+{%- endmacro %}
+{% macro position(substring_text, string_text) %}strpos({{ string_text }}, {{ substring_text }}){% endmacro %}
+{% macro listagg(measure, delimiter_text="','", order_by_clause=none, limit_num=none) -%}
+    {%- if limit_num -%}
+    array_to_string(array_slice(array_agg({{ measure }} {{ order_by_clause or '' }}), 1, {{ limit_num }}), {{ delimiter_text }})
+    {%- else -%}
+    string_agg({{ measure }}, {{ delimiter_text }} {{ order_by_clause or '' }})
+    {%- endif -%}
+{%- endmacro %}
+{% macro except() %}except{% endmacro %}
+{% macro intersect() %}intersect{% endmacro %}
+{% macro escape_single_quotes(expression) %}{{ expression | replace("'", "''") }}{% endmacro %}
+{% macro cast_bool_to_text(bool_expression) %}cast({{ bool_expression }} as varchar){% endmacro %}
+{% macro array_construct(inputs=[], data_type=none) %}make_array({{ inputs | join(', ') }}){% endmacro %}
+{% macro array_append(array, new_element) %}array_append({{ array }}, {{ new_element }}){% endmacro %}
+{% macro array_concat(array_1, array_2) %}array_concat({{ array_1 }}, {{ array_2 }}){% endmacro %}

@@ -3,6 +3,7 @@
 pub mod blocks;
 mod calls;
 pub mod context;
+mod packages;
 mod python;
 mod values;
 
@@ -20,6 +21,7 @@ use context::{
     RelationValue, VarFunction,
 };
 
+pub use packages::Package;
 pub use python::python_str;
 pub use values::serialized;
 
@@ -35,6 +37,10 @@ pub struct Jinja {
     environment: Environment<'static>,
     files: BTreeMap<String, (String, blocks::Rewritten)>,
     macros: Arc<Vec<String>>,
+    /// The packages that a template names when it uses them.
+    packages: Vec<String>,
+    /// Whether the project's own macros use a package, so that every template may.
+    packages_everywhere: bool,
 }
 
 impl std::fmt::Debug for Jinja {
@@ -56,6 +62,9 @@ pub struct Globals {
     pub target: Mapping,
     /// Whether `--full-refresh` was given.
     pub full_refresh: bool,
+    /// For `adapter.dispatch`: in which packages a package's macros are looked for, in order, where
+    /// the project says so.
+    pub dispatch: BTreeMap<String, Vec<String>>,
 }
 
 impl Jinja {
@@ -65,11 +74,18 @@ impl Jinja {
             environment: environment(globals),
             files: BTreeMap::new(),
             macros: Arc::default(),
+            packages: Vec::new(),
+            packages_everywhere: false,
         }
     }
 
-    /// An engine with dbt's macros and the project's: `files` are paths below the root and texts.
-    pub fn new(globals: &Globals, files: &[(String, String)]) -> Result<Self, Vec<Diagnostic>> {
+    /// An engine with dbt's macros, the project's and those of packages: `files` are paths below
+    /// the root and texts.
+    pub fn new(
+        globals: &Globals,
+        files: &[(String, String)],
+        packages: &[Package],
+    ) -> Result<Self, Vec<Diagnostic>> {
         let mut jinja = Self::bare(globals);
         let mut errors = Vec::new();
         let mut defined: BTreeMap<String, String> = BTreeMap::new();
@@ -77,7 +93,7 @@ impl Jinja {
         let builtin = [(BUILTIN_FILE.to_owned(), BUILTIN_MACROS.to_owned())];
         let mut imports = String::new();
         for (file, text) in builtin.iter().chain(files) {
-            let (module, definitions) = match blocks::module(file, text) {
+            let (module, definitions) = match blocks::module(file, text, "", "") {
                 Ok(parsed) => parsed,
                 Err(diagnostic) => {
                     errors.push(diagnostic);
@@ -121,7 +137,7 @@ impl Jinja {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let names: Vec<String> = defined.into_keys().collect();
+        let mut names: Vec<String> = defined.into_keys().collect();
         for name in &names {
             jinja
                 .environment
@@ -130,14 +146,19 @@ impl Jinja {
         for (name, macros) in namespaces {
             let namespace = Namespace {
                 name: name.to_owned(),
+                scope: String::new(),
                 macros,
             };
             jinja
                 .environment
                 .add_global(name.to_owned(), Value::from_object(namespace));
         }
+        names.extend(jinja.add_packages(packages, files)?);
         jinja.macros = Arc::new(names);
-        let adapter = Value::from_object(Adapter(jinja.macros.clone()));
+        let adapter = Value::from_object(Adapter {
+            macros: jinja.macros.clone(),
+            search: globals.dispatch.clone(),
+        });
         jinja.environment.add_global("adapter", adapter);
         if let Err(error) = jinja.environment.add_template_owned(MACROS, imports) {
             return Err(vec![jinja.diagnose(&error, None)]);
@@ -178,8 +199,7 @@ impl Jinja {
         if !blocks::has_jinja(source) {
             return Ok(source.to_owned());
         }
-        let prelude = if self.macros.is_empty() { "" } else { PRELUDE };
-        let rewritten = blocks::template(source, prelude);
+        let rewritten = blocks::template(source, &self.prelude(source));
         let mut context: BTreeMap<&str, Value> = extra
             .iter()
             .map(|(name, value)| (*name, value.clone()))

@@ -46,6 +46,11 @@ impl Manifest {
         self.nodes.get(unique_id)
     }
 
+    /// The folder of compiled SQL and of what commands leave for other programs.
+    pub fn target_folder(&self) -> PathBuf {
+        self.root.join(&self.target_path)
+    }
+
     /// Nodes of one type, by unique id.
     pub fn of_type(&self, resource_type: ResourceType) -> impl Iterator<Item = &Node> {
         self.nodes

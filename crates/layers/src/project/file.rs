@@ -78,6 +78,8 @@ pub struct ProjectFile {
     pub analysis_paths: Vec<String>,
     /// Folders below the root.
     pub snapshot_paths: Vec<String>,
+    /// Where packages lie.
+    pub packages_path: String,
     /// Where compiled SQL goes.
     pub target_path: String,
     /// `vars`, those of the command line and of the package merged in.
@@ -164,6 +166,9 @@ impl ProjectFile {
             macro_paths: paths("macro-paths", &["macros"])?,
             analysis_paths: paths("analysis-paths", &["analyses"])?,
             snapshot_paths: paths("snapshot-paths", &["snapshots"])?,
+            packages_path: yaml::text(&file.content, "packages-install-path")
+                .unwrap_or("dbt_packages")
+                .to_owned(),
             target_path: yaml::text(&file.content, "target-path")
                 .unwrap_or("target")
                 .to_owned(),

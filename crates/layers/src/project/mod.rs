@@ -7,9 +7,10 @@ mod compile;
 mod config;
 mod file;
 mod generic_tests;
+mod packages;
 mod parse;
 mod properties;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -38,7 +39,12 @@ pub struct Options {
     pub vars: Mapping,
     /// What `flags.FULL_REFRESH` is.
     pub full_refresh: bool,
+    /// A query of the command line: it becomes the analysis [`INLINE`].
+    pub inline: Option<String>,
 }
+
+/// The name of the query that the command line holds.
+pub const INLINE: &str = "inline_query";
 
 impl Options {
     /// Read `--vars`: a YAML map on one line.
@@ -63,6 +69,7 @@ pub fn load(dir: &Path, options: &Options) -> Result<Manifest> {
         vars: project.vars.clone(),
         target: target.values.clone(),
         full_refresh: options.full_refresh,
+        dispatch: packages::dispatch(&project)?,
     };
     let bare = Jinja::bare(&globals);
     for section in [
@@ -79,7 +86,7 @@ pub fn load(dir: &Path, options: &Options) -> Result<Manifest> {
             project.file.content.insert(section.into(), rendered);
         }
     }
-    let drafts = parse::parse(&project, &target, &globals)?;
+    let drafts = parse::parse(&project, &target, &globals, options.inline.as_deref())?;
     compile::compile(&project, &target, drafts)
 }
 
@@ -90,6 +97,7 @@ fn render_early(file: &str, text: &str, vars: &Mapping) -> Result<String> {
         vars: vars.clone(),
         target: Mapping::new(),
         full_refresh: false,
+        dispatch: std::collections::BTreeMap::new(),
     };
     Ok(Jinja::bare(&globals).render(file, text, &empty_frame(""))?)
 }
@@ -107,7 +115,7 @@ pub fn md5(text: &str) -> String {
     hex(&Md5::digest(text))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut hex, byte| {
         // Writing to a string cannot fail.
         let _ = write!(hex, "{byte:02x}");

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::glob;
+use crate::artifacts::Previous;
 use crate::manifest::{Node, ResourceType, TestKind};
 use crate::{Error, Result};
 
@@ -19,11 +20,29 @@ const METHODS: &[&str] = &[
     "resource_type",
     "test_type",
     "test_name",
+    "state",
+    "result",
 ];
+
+/// What `state:` takes.
+const STATES: &[&str] = &[
+    "new",
+    "old",
+    "modified",
+    "unmodified",
+    "modified.body",
+    "modified.relation",
+    "modified.persisted_descriptions",
+];
+
+/// What `result:` takes.
+const RESULTS: &[&str] = &["success", "pass", "warn", "fail", "error", "skipped"];
 
 /// A parsed criterion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Criterion {
+    /// As it was written.
+    pub text: String,
     /// What is looked at.
     method: Method,
     /// What it is compared with.
@@ -46,6 +65,8 @@ enum Method {
     ResourceType,
     TestType,
     TestName,
+    State,
+    Result,
 }
 
 /// Which neighbours of the matching nodes come along.
@@ -111,6 +132,7 @@ impl Criterion {
             Reach::Steps { parents, children }
         };
         Ok(Self {
+            text: text.to_owned(),
             method,
             value: value.to_owned(),
             reach,
@@ -129,6 +151,8 @@ impl Criterion {
             "resource_type" => Method::ResourceType,
             "test_type" => Method::TestType,
             "test_name" => Method::TestName,
+            "state" => Method::State,
+            "result" => Method::Result,
             name if name.starts_with("config.") => {
                 Method::Config(name.split('.').skip(1).map(str::to_owned).collect())
             }
@@ -142,8 +166,8 @@ impl Criterion {
         })
     }
 
-    /// Whether a node fits, neighbours aside.
-    pub fn matches(&self, node: &Node) -> Result<bool> {
+    /// Whether a node fits, neighbours aside. `previous` is what an earlier command left, for `state:` and `result:`.
+    pub fn matches(&self, node: &Node, previous: Option<&Previous>) -> Result<bool> {
         let value = self.value.as_str();
         let is_source = node.resource_type == ResourceType::Source;
         Ok(match &self.method {
@@ -205,8 +229,50 @@ impl Criterion {
                 Some(TestKind::Generic { name, .. }) => glob::matches(value, name),
                 _ => false,
             },
+            Method::State => state_fits(node, value, self.previous(previous, "state")?)?,
+            Method::Result => {
+                known(value, RESULTS, "result")?;
+                self.previous(previous, "result")?.result(node) == Some(value)
+            }
         })
     }
+
+    fn previous<'a>(&self, previous: Option<&'a Previous>, method: &str) -> Result<&'a Previous> {
+        previous.ok_or_else(|| {
+            Error::Usage(format!(
+                "'{method}:{}' compares with an earlier command: name the folder of its files with --state",
+                self.value
+            ))
+        })
+    }
+}
+
+fn state_fits(node: &Node, value: &str, previous: &Previous) -> Result<bool> {
+    known(value, STATES, "state")?;
+    let had = previous.had(node);
+    let body = !had || previous.differs_in_body(node);
+    let relation = !had || previous.differs_in_relation(node);
+    let described = !had || previous.differs_in_description(node);
+    Ok(match value {
+        "new" => !had,
+        "old" => had,
+        "modified.body" => body,
+        "modified.relation" => relation,
+        "modified.persisted_descriptions" => described,
+        "unmodified" => !body && !relation,
+        _ => body || relation,
+    })
+}
+
+/// Refuse a value that a method does not take.
+fn known(value: &str, values: &[&str], method: &str) -> Result<()> {
+    if values.contains(&value) {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "there is no `{method}:{value}`: they are {}",
+        values.join(", ")
+    )))
 }
 
 /// The number before or after a `+`; none is all the way. `None` if it is too large.

@@ -1,14 +1,20 @@
-//! Which nodes a command is about: dbt's `--select`, `--exclude` and `--resource-type`.
+//! Which nodes a command is about: dbt's `--select`, `--exclude`, `--selector` and `--resource-type`.
 
 mod criterion;
+mod definition;
 mod glob;
+mod neighbours;
+mod selectors;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::Result;
+use crate::artifacts::Previous;
 use crate::diagnostics::nearest;
 use crate::manifest::{Manifest, ResourceType};
-use criterion::{Criterion, Reach};
+pub use definition::Definition;
+use neighbours::Neighbours;
+pub use selectors::Selectors;
 
 /// What a command line selects.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +24,10 @@ pub struct Selection {
     pub select: Vec<String>,
     /// Criteria of which none may hold.
     pub exclude: Vec<String>,
+    /// A selector of `selectors.yml`, which stands for the two.
+    pub selector: Option<Definition>,
+    /// What an earlier command left, for `state:` and `result:`.
+    pub previous: Option<Previous>,
     /// Types to keep; none keeps all.
     pub resource_types: Vec<ResourceType>,
     /// Types to leave out.
@@ -51,27 +61,23 @@ pub struct Selected {
 
 /// The nodes that a selection picks from a manifest.
 pub fn select(manifest: &Manifest, selection: &Selection) -> Result<Selected> {
-    let graph = Neighbours::of(manifest);
-    let mut warnings = Vec::new();
-    let mut nodes = if selection.select.is_empty() {
-        manifest.nodes.keys().cloned().collect()
-    } else {
-        union(
-            manifest,
-            &graph,
-            &selection.select,
-            selection.indirect,
-            &mut warnings,
-        )?
+    let mut picker = Picker {
+        manifest,
+        graph: Neighbours::of(manifest),
+        previous: selection.previous.as_ref(),
+        warnings: Vec::new(),
+    };
+    let mut nodes = match (&selection.selector, selection.select.as_slice()) {
+        (Some(selector), _) => picker.nodes(selector, selection.indirect)?,
+        (None, []) => manifest.nodes.keys().cloned().collect(),
+        (None, select) => {
+            let wanted = Definition::of_arguments(select)?;
+            picker.nodes(&wanted, selection.indirect)?
+        }
     };
     // What is left out takes every test with it that reads it.
-    for left_out in union(
-        manifest,
-        &graph,
-        &selection.exclude,
-        Indirect::Eager,
-        &mut warnings,
-    )? {
+    let exclude = Definition::of_arguments(&selection.exclude)?;
+    for left_out in picker.nodes(&exclude, Indirect::Eager)? {
         nodes.remove(&left_out);
     }
     nodes.retain(|unique_id| {
@@ -81,135 +87,69 @@ pub fn select(manifest: &Manifest, selection: &Selection) -> Result<Selected> {
                 && !selection.exclude_resource_types.contains(&kind)
         })
     });
-    Ok(Selected { nodes, warnings })
+    Ok(Selected {
+        nodes,
+        warnings: picker.warnings,
+    })
 }
 
-fn union(
-    manifest: &Manifest,
-    graph: &Neighbours<'_>,
-    arguments: &[String],
-    indirect: Indirect,
-    warnings: &mut Vec<String>,
-) -> Result<BTreeSet<String>> {
-    let mut all = BTreeSet::new();
-    for argument in arguments
-        .iter()
-        .flat_map(|argument| argument.split_whitespace())
-    {
-        let mut both: Option<BTreeSet<String>> = None;
-        for text in argument.split(',') {
-            let criterion = Criterion::parse(text)?;
-            let mut direct: BTreeSet<&str> = BTreeSet::new();
-            for node in manifest.nodes.values() {
-                if criterion.matches(node)? {
-                    direct.insert(&node.unique_id);
-                }
-            }
-            if direct.is_empty() {
-                let names = manifest.nodes.values().map(|node| node.name.as_str());
-                let near = nearest(&criterion.value, names)
-                    .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-                warnings.push(format!(
-                    "the selection criterion '{text}' matches no enabled node{near}"
-                ));
-            }
-            let found =
-                graph.with_tests(manifest, &graph.reach(&direct, criterion.reach), indirect);
-            both = Some(match both {
-                Some(before) => before.intersection(&found).cloned().collect(),
-                None => found,
-            });
-        }
-        all.extend(both.unwrap_or_default());
-    }
-    Ok(all)
+/// Finds what definitions mean in a manifest.
+struct Picker<'a> {
+    manifest: &'a Manifest,
+    graph: Neighbours<'a>,
+    previous: Option<&'a Previous>,
+    warnings: Vec<String>,
 }
 
-/// Who reads whom.
-struct Neighbours<'a> {
-    parents: BTreeMap<&'a str, Vec<&'a str>>,
-    children: BTreeMap<&'a str, Vec<&'a str>>,
-}
-
-impl<'a> Neighbours<'a> {
-    fn of(manifest: &'a Manifest) -> Self {
-        let mut parents: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        let mut children: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for node in manifest.nodes.values() {
-            for upstream in &node.depends_on {
-                parents.entry(&node.unique_id).or_default().push(upstream);
-                children.entry(upstream).or_default().push(&node.unique_id);
-            }
-        }
-        Self { parents, children }
-    }
-
-    /// The nodes and so many steps of `edges` from them; `None` is all the way.
-    fn walk(
-        edges: &BTreeMap<&'a str, Vec<&'a str>>,
-        from: &BTreeSet<&'a str>,
-        steps: Option<usize>,
-    ) -> BTreeSet<&'a str> {
-        let mut found = from.clone();
-        let mut edge: Vec<&str> = from.iter().copied().collect();
-        let mut left = steps;
-        while !edge.is_empty() && left != Some(0) {
-            edge = edge
-                .into_iter()
-                .flat_map(|node| edges.get(node).into_iter().flatten().copied())
-                .filter(|node| found.insert(node))
-                .collect();
-            left = left.map(|steps| steps - 1);
-        }
-        found
-    }
-
-    fn reach(&self, direct: &BTreeSet<&'a str>, reach: Reach) -> BTreeSet<&'a str> {
-        match reach {
-            Reach::ChildrensParents => {
-                let children = Self::walk(&self.children, direct, None);
-                Self::walk(&self.parents, &children, None)
-            }
-            Reach::Steps { parents, children } => {
-                let mut found = direct.clone();
-                if let Some(steps) = parents {
-                    found.extend(Self::walk(&self.parents, direct, steps.0));
+impl Picker<'_> {
+    fn nodes(&mut self, definition: &Definition, indirect: Indirect) -> Result<BTreeSet<String>> {
+        match definition {
+            Definition::One(criterion, own) => {
+                let mut direct: BTreeSet<&str> = BTreeSet::new();
+                for node in self.manifest.nodes.values() {
+                    if criterion.matches(node, self.previous)? {
+                        direct.insert(&node.unique_id);
+                    }
                 }
-                if let Some(steps) = children {
-                    found.extend(Self::walk(&self.children, direct, steps.0));
+                if direct.is_empty() {
+                    let names = self.manifest.nodes.values().map(|node| node.name.as_str());
+                    let near = nearest(&criterion.value, names)
+                        .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                    self.warnings.push(format!(
+                        "the selection criterion '{}' matches no enabled node{near}",
+                        criterion.text
+                    ));
                 }
-                found
+                let reached = self.graph.reach(&direct, criterion.reach);
+                let indirect = own.unwrap_or(indirect);
+                Ok(self.graph.with_tests(self.manifest, &reached, indirect))
+            }
+            Definition::Union(parts) => {
+                let mut all = BTreeSet::new();
+                for part in parts {
+                    all.extend(self.nodes(part, indirect)?);
+                }
+                Ok(all)
+            }
+            Definition::Intersection(parts) => {
+                let mut all: Option<BTreeSet<String>> = None;
+                for part in parts {
+                    let found = self.nodes(part, indirect)?;
+                    all = Some(match all {
+                        Some(before) => before.intersection(&found).cloned().collect(),
+                        None => found,
+                    });
+                }
+                Ok(all.unwrap_or_default())
+            }
+            Definition::Without(definition, left_out) => {
+                let mut found = self.nodes(definition, indirect)?;
+                for node in self.nodes(left_out, Indirect::Eager)? {
+                    found.remove(&node);
+                }
+                Ok(found)
             }
         }
-    }
-
-    fn with_tests(
-        &self,
-        manifest: &Manifest,
-        nodes: &BTreeSet<&'a str>,
-        indirect: Indirect,
-    ) -> BTreeSet<String> {
-        let mut found: BTreeSet<String> = nodes.iter().map(|node| (*node).to_owned()).collect();
-        if indirect == Indirect::Empty {
-            return found;
-        }
-        let buildable = match indirect {
-            Indirect::Buildable => Self::walk(&self.parents, nodes, Some(1)),
-            _ => nodes.clone(),
-        };
-        for test in manifest.of_type(ResourceType::Test) {
-            let mut reads = test.depends_on.iter().map(String::as_str);
-            let picked = test
-                .depends_on
-                .iter()
-                .any(|upstream| nodes.contains(upstream.as_str()))
-                && (indirect == Indirect::Eager
-                    || reads.all(|upstream| buildable.contains(upstream)));
-            if picked {
-                found.insert(test.unique_id.clone());
-            }
-        }
-        found
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_norway::Value as Yaml;
 
 use super::frame;
-use super::macros::{macro_key, returned};
+use super::macros::{MacroCall, macro_key, returned};
 use super::messages::{log, print};
 use super::references::{reference, source};
 use crate::diagnostics::Diagnostic;
@@ -109,6 +109,10 @@ pub const BUILTINS: &[Builtin] = &[
     Builtin("run_query", query),
     Builtin("statement", query),
     Builtin("load_result", query),
+    Builtin("__macro", |_, args| {
+        let name: &str = only(args)?;
+        Ok(Value::from_object(MacroCall(name.to_owned())))
+    }),
     Builtin("__mutable", |_, args| {
         let value: Value = only(args)?;
         Ok(mutable(&value))
@@ -174,6 +178,7 @@ mod tests {
             vars: serde_norway::Mapping::new(),
             target: serde_norway::Mapping::new(),
             full_refresh: false,
+            dispatch: std::collections::BTreeMap::new(),
         };
         let jinja = Jinja::bare(&globals);
         for call in [

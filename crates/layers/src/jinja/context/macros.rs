@@ -1,5 +1,6 @@
 //! Macros: called by name, by package, through `adapter.dispatch`; and `return`, which leaves one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use minijinja::value::{Kwargs, Object, ObjectRepr, Value, from_args};
@@ -52,6 +53,8 @@ impl Object for MacroCall {
 pub struct Namespace {
     /// The package.
     pub name: String,
+    /// What stands before its macros' names where they are registered.
+    pub scope: String,
     /// Its macros.
     pub macros: Vec<String>,
 }
@@ -62,7 +65,7 @@ impl Object for Namespace {
         self.macros
             .iter()
             .any(|name| name == key)
-            .then(|| Value::from_object(MacroCall(key.to_owned())))
+            .then(|| Value::from_object(MacroCall(format!("{}{key}", self.scope))))
     }
 
     fn call_method(
@@ -86,7 +89,35 @@ impl Object for Namespace {
 
 /// `adapter.dispatch` and what else templates ask the adapter.
 #[derive(Debug)]
-pub struct Adapter(pub Arc<Vec<String>>);
+pub struct Adapter {
+    /// Every macro: those of packages with the package's name and a dot before theirs.
+    pub macros: Arc<Vec<String>>,
+    /// In which packages a package's macros are looked for, where the project says so.
+    pub search: BTreeMap<String, Vec<String>>,
+}
+
+impl Adapter {
+    /// The macros that a dispatched name may mean, the first that exists first: the project's stand
+    /// before the package's, this adapter's before the default.
+    fn candidates(&self, name: &str, package: Option<&str>) -> Vec<String> {
+        let plain = [format!("{ADAPTER}__{name}"), format!("default__{name}")];
+        let Some(package) = package else {
+            return plain.to_vec();
+        };
+        let default = [String::new(), package.to_owned()];
+        let packages = self.search.get(package).map_or(&default[..], Vec::as_slice);
+        packages
+            .iter()
+            .flat_map(|searched| {
+                let scoped = format!("{searched}.");
+                let is_package = self.macros.iter().any(|known| known.starts_with(&scoped));
+                // The project's macros and dbt's go by their names alone.
+                let scope = if is_package { scoped } else { String::new() };
+                plain.clone().map(|name| format!("{scope}{name}"))
+            })
+            .collect()
+    }
+}
 
 impl Object for Adapter {
     fn call_method(
@@ -97,19 +128,17 @@ impl Object for Adapter {
     ) -> Result<Value, Error> {
         match method {
             "dispatch" => {
-                let (name, _, _): (&str, Option<Value>, Kwargs) = from_args(args)?;
-                let candidates = [format!("{ADAPTER}__{name}"), format!("default__{name}")];
+                let (name, package, named): (&str, Option<&str>, Kwargs) = from_args(args)?;
+                let named: Option<String> = named.get("macro_namespace")?;
+                let candidates = self.candidates(name, package.or(named.as_deref()));
                 match candidates
                     .iter()
-                    .find(|candidate| self.0.contains(candidate))
+                    .find(|candidate| self.macros.contains(candidate))
                 {
                     Some(found) => Ok(Value::from_object(MacroCall(found.clone()))),
                     None => Err(diagnosed(
-                        Diagnostic::new(format!(
-                            "no macro `{}` or `{}`",
-                            candidates[0], candidates[1]
-                        ))
-                        .help(format!("define one of them for adapter.dispatch('{name}')")),
+                        Diagnostic::new(format!("no macro `{}`", candidates.join("` or `")))
+                            .help(format!("define one of them for adapter.dispatch('{name}')")),
                     )),
                 }
             }

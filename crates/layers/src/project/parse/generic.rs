@@ -60,8 +60,13 @@ impl Parser<'_> {
         attached: &str,
     ) {
         let name = &test.call.name;
-        if !self.jinja.has_macro(&format!("test_{name}")) {
-            let diagnostic = Diagnostic::new(format!("there is no generic test `{name}`"))
+        let package = test.call.namespace.as_deref();
+        if !self.jinja.has_macro(&self.jinja.test_macro(package, name)) {
+            let full = match package {
+                Some(package) => format!("{package}.{name}"),
+                None => name.clone(),
+            };
+            let diagnostic = Diagnostic::new(format!("there is no generic test `{full}`"))
                 .nearest(name, self.jinja.generic_tests());
             self.errors.push(file.at_key(diagnostic, name, None).into());
             return;
@@ -113,7 +118,8 @@ impl Parser<'_> {
         node.unique_id = format!("{}.{hash}", node.unique_id);
         node.fqn = fqn;
         node.path = format!("{short}.sql");
-        node.raw_code = format!("{{{{ test_{}(**_dbt_generic_test_kwargs) }}}}", call.name);
+        let called = self.jinja.test_macro(call.namespace.as_deref(), &call.name);
+        node.raw_code = format!("{{{{ {called}(**_dbt_generic_test_kwargs) }}}}");
         node.description.clone_from(&call.description);
         node.test = Some(metadata(test, attached));
         node.config = config::typed(&raw, ResourceType::Test)?;
@@ -176,7 +182,9 @@ pub fn render_generic(
     frame: &Arc<Frame>,
 ) -> Result<String, Diagnostic> {
     let Some(Test {
-        kind: TestKind::Generic { name, .. },
+        kind: TestKind::Generic {
+            name, namespace, ..
+        },
         ..
     }) = &node.test
     else {
@@ -201,7 +209,8 @@ pub fn render_generic(
     let model = jinja.evaluate(file, &format!("get_where_subquery({target})"), frame, &[])?;
     values.push(("model".to_owned(), model));
     let arguments = Value::from_pairs(values);
-    let template = format!("{{{{ test_{name}(**__arguments) }}}}");
+    let called = jinja.test_macro(namespace.as_deref(), name);
+    let template = format!("{{{{ {called}(**__arguments) }}}}");
     jinja.render_with(file, &template, frame, &[("__arguments", arguments)])
 }
 

@@ -17,7 +17,7 @@ pub use generic::render_generic;
 use self::files::{macro_files, property_files};
 use super::properties::{Common, Properties};
 use super::yaml::File;
-use super::{ProjectFile, Target, empty_frame};
+use super::{ProjectFile, Target, empty_frame, packages};
 use crate::diagnostics::Diagnostic;
 use crate::jinja::{Globals, Jinja};
 use crate::manifest::ResourceType;
@@ -53,7 +53,12 @@ struct Parser<'a> {
 }
 
 /// Run the pass over all files of the project.
-pub fn parse(project: &ProjectFile, target: &Target, globals: &Globals) -> Result<Drafts> {
+pub fn parse(
+    project: &ProjectFile,
+    target: &Target,
+    globals: &Globals,
+    inline: Option<&str>,
+) -> Result<Drafts> {
     let files = property_files(project)?;
     let bare = Jinja::bare(globals);
     let mut properties = Vec::new();
@@ -66,7 +71,9 @@ pub fn parse(project: &ProjectFile, target: &Target, globals: &Globals) -> Resul
             Err(error) => errors.push(error),
         }
     }
-    let jinja = match Jinja::new(globals, &macro_files(project)?) {
+    let (packages, mut warnings) = packages::read(project)?;
+    warnings.extend(packages::missing(project));
+    let jinja = match Jinja::new(globals, &macro_files(project)?, &packages) {
         Ok(jinja) => jinja,
         Err(diagnostics) => {
             errors.extend(diagnostics.into_iter().map(Error::from));
@@ -74,10 +81,11 @@ pub fn parse(project: &ProjectFile, target: &Target, globals: &Globals) -> Resul
         }
     };
     Error::collected(errors)?;
-    let warnings = properties
-        .iter()
-        .flat_map(|(_, _, read)| read.warnings.clone())
-        .collect();
+    warnings.extend(
+        properties
+            .iter()
+            .flat_map(|(_, _, read)| read.warnings.clone()),
+    );
     let mut parser = Parser {
         project,
         target,
@@ -112,6 +120,9 @@ pub fn parse(project: &ProjectFile, target: &Target, globals: &Globals) -> Resul
     parser.seeds(&patches)?;
     parser.singular_tests()?;
     parser.analyses()?;
+    if let Some(sql) = inline {
+        parser.inline(sql);
+    }
     parser.tests_of_nodes(&patches);
     for (below, file, read) in &properties {
         for table in &read.tables {

@@ -10,7 +10,7 @@ use super::{Parser, Patches};
 use crate::Result;
 use crate::diagnostics::{Diagnostic, place};
 use crate::manifest::{Node, ResourceType, Test, TestKind};
-use crate::project::{config, files_in, read_text};
+use crate::project::{INLINE, config, files_in, read_text};
 
 impl Parser<'_> {
     pub(super) fn models(&mut self, patches: &Patches<'_>) -> Result<()> {
@@ -75,6 +75,13 @@ impl Parser<'_> {
             self.draft(node, Mapping::new());
         }
         Ok(())
+    }
+
+    /// The query of the command line.
+    pub(super) fn inline(&mut self, sql: &str) {
+        let mut node = self.node(ResourceType::Analysis, INLINE, "", INLINE);
+        node.raw_code = sql.to_owned();
+        self.draft(node, Mapping::new());
     }
 
     /// The configuration of a node of the section, by folder and by its properties, of which it

@@ -76,6 +76,10 @@ impl Bench {
         self.folder.path().join("project")
     }
 
+    pub fn lake_folder(&self) -> PathBuf {
+        self.folder.path().join("lake")
+    }
+
     pub fn write(&self, path: &str, text: &str) {
         let path = self.root().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -193,17 +197,7 @@ impl Bench {
 
     /// A table's rows at its latest version, each as text, sorted.
     pub async fn rows(&self, path: &str) -> Vec<String> {
-        let table = self.lake.table(path);
-        let snapshot = self.snapshot(path).await;
-        let mut rows = Vec::new();
-        for file in snapshot.files.values() {
-            use futures::TryStreamExt;
-            let stream = table.read(file, &snapshot, None).await.unwrap();
-            let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
-            rows.extend(batches.iter().flat_map(texts));
-        }
-        rows.sort();
-        rows
+        rows_of(&self.lake, path).await
     }
 
     /// What readers see.
@@ -212,6 +206,21 @@ impl Bench {
         let batches = session.sql(sql).await.unwrap().collect().await.unwrap();
         batches.iter().flat_map(texts).collect()
     }
+}
+
+/// The rows of a lake's table at its latest version, each as text, sorted.
+pub async fn rows_of(lake: &Lake, path: &str) -> Vec<String> {
+    use futures::TryStreamExt;
+    let table = lake.table(path);
+    let snapshot = table.latest().await.unwrap().expect("the table is there");
+    let mut rows = Vec::new();
+    for file in snapshot.files.values() {
+        let stream = table.read(file, &snapshot, None).await.unwrap();
+        let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
+        rows.extend(batches.iter().flat_map(texts));
+    }
+    rows.sort();
+    rows
 }
 
 fn texts(batch: &RecordBatch) -> Vec<String> {
@@ -244,7 +253,7 @@ fn bronze_schema() -> SchemaRef {
 }
 
 /// Rows whose page is `(bad)` are bad records: all else is null.
-fn batch(rows: &[Row]) -> RecordBatch {
+pub fn batch(rows: &[Row]) -> RecordBatch {
     let kinds = rows.iter().map(|row| match row.page.as_str() {
         "(bad)" => "bad",
         _ => "good",

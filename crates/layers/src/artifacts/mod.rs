@@ -1,0 +1,86 @@
+//! What a command leaves in the target folder for other programs: `manifest.json` and
+//! `run_results.json`, in dbt's schemas; and what an earlier command left there.
+
+mod manifest_json;
+mod previous;
+mod recorder;
+mod run_results;
+
+use std::path::Path;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Value, json};
+
+pub use manifest_json::manifest_json;
+pub use previous::Previous;
+pub use recorder::Recorder;
+pub use run_results::run_results_json;
+
+use crate::{Error, Result};
+
+/// The dbt whose schemas the files follow.
+const DBT_VERSION: &str = "1.12.0";
+/// The name of the manifest's file.
+pub const MANIFEST: &str = "manifest.json";
+/// The name of the results' file.
+pub const RUN_RESULTS: &str = "run_results.json";
+
+/// One run of a command, as its files name it.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    id: String,
+    started_at: DateTime<Utc>,
+}
+
+impl Invocation {
+    /// The one that begins now.
+    pub fn begin() -> Self {
+        let started_at = Utc::now();
+        // Two commands of one process id do not begin in one nanosecond.
+        let seed = format!(
+            "{}/{}",
+            started_at.timestamp_nanos_opt().unwrap_or_default(),
+            std::process::id()
+        );
+        let hash = crate::project::md5(&seed);
+        let id = format!(
+            "{}-{}-4{}-8{}-{}",
+            &hash[..8],
+            &hash[8..12],
+            &hash[13..16],
+            &hash[17..20],
+            &hash[20..32]
+        );
+        Self { id, started_at }
+    }
+
+    /// The `metadata` that every file begins with.
+    fn metadata(&self, schema: &str) -> Value {
+        json!({
+            "dbt_schema_version": format!("https://schemas.getdbt.com/dbt/{schema}.json"),
+            "dbt_version": DBT_VERSION,
+            "generated_at": time(Utc::now()),
+            "invocation_id": self.id,
+            "invocation_started_at": time(self.started_at),
+            "env": {},
+        })
+    }
+}
+
+fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+/// Write a file of the target folder, whole or not at all.
+pub fn write(folder: &Path, name: &str, content: &Value) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
+    let path = folder.join(name);
+    let partial = folder.join(format!(".{name}.{}", std::process::id()));
+    std::fs::write(&partial, content.to_string())
+        .and_then(|()| std::fs::rename(&partial, &path))
+        .map_err(|error| {
+            // The error that matters is the first.
+            let _ = std::fs::remove_file(&partial);
+            Error::file(path, error)
+        })
+}

@@ -1,0 +1,122 @@
+//! What an earlier command left: the state that `state:` and `result:` compare with.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{MANIFEST, RUN_RESULTS};
+use crate::manifest::Node;
+use crate::{Error, Result};
+
+/// The project and the results of an earlier command.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Previous {
+    nodes: BTreeMap<String, Then>,
+    /// How each node ended, by unique id; none where no results were left.
+    results: BTreeMap<String, String>,
+    /// The command that left the results.
+    command: Option<String>,
+}
+
+/// A node as it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Then {
+    fingerprint: Option<String>,
+    relation: Option<String>,
+    description: String,
+}
+
+impl Previous {
+    /// Read `manifest.json` and, where it is there, `run_results.json` of a folder.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let manifest = json(&folder.join(MANIFEST))?.ok_or_else(|| {
+            Error::Usage(format!(
+                "there is no {MANIFEST} in {}: name with --state a folder that an earlier command wrote to, such as its \
+                 target folder",
+                folder.display()
+            ))
+        })?;
+        let mut previous = Self::default();
+        for kind in ["nodes", "sources", "exposures"] {
+            for (unique_id, node) in manifest[kind].as_object().into_iter().flatten() {
+                let text = |key: &str| node[key].as_str().map(str::to_owned);
+                let then = Then {
+                    fingerprint: text("fingerprint"),
+                    relation: text("relation_name"),
+                    description: text("description").unwrap_or_default(),
+                };
+                previous.nodes.insert(unique_id.clone(), then);
+            }
+        }
+        if let Some(results) = json(&folder.join(RUN_RESULTS))? {
+            previous.command = results["args"]["which"].as_str().map(str::to_owned);
+            for result in results["results"].as_array().into_iter().flatten() {
+                if let (Some(unique_id), Some(status)) =
+                    (result["unique_id"].as_str(), result["status"].as_str())
+                {
+                    previous
+                        .results
+                        .insert(unique_id.to_owned(), status.to_owned());
+                }
+            }
+        }
+        Ok(previous)
+    }
+
+    /// Whether the node was there.
+    pub fn had(&self, node: &Node) -> bool {
+        self.nodes.contains_key(&node.unique_id)
+    }
+
+    /// Whether the node was there with another SQL, configuration or content.
+    pub fn differs_in_body(&self, node: &Node) -> bool {
+        self.nodes
+            .get(&node.unique_id)
+            .is_some_and(|then| then.fingerprint.as_deref() != Some(&node.fingerprint))
+    }
+
+    /// Whether the node was there with its rows in another place.
+    pub fn differs_in_relation(&self, node: &Node) -> bool {
+        self.nodes
+            .get(&node.unique_id)
+            .is_some_and(|then| then.relation != node.relation.as_ref().map(ToString::to_string))
+    }
+
+    /// Whether the node was there with another description.
+    pub fn differs_in_description(&self, node: &Node) -> bool {
+        self.nodes
+            .get(&node.unique_id)
+            .is_some_and(|then| then.description != node.description)
+    }
+
+    /// How the node ended, in dbt's words.
+    pub fn result(&self, node: &Node) -> Option<&str> {
+        self.results.get(&node.unique_id).map(String::as_str)
+    }
+
+    /// The command that left results: `build`, `run`, `test` or `seed`.
+    pub fn command(&self) -> Option<&str> {
+        self.command.as_deref()
+    }
+
+    /// The nodes that did not end well, or were skipped.
+    pub fn failed(&self) -> impl Iterator<Item = &str> {
+        self.results
+            .iter()
+            .filter(|(_, status)| matches!(status.as_str(), "error" | "fail" | "skipped"))
+            .map(|(unique_id, _)| unique_id.as_str())
+    }
+}
+
+/// A JSON file's content; `None` where there is no such file.
+fn json(path: &Path) -> Result<Option<Value>> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::file(path, error)),
+    };
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|error| Error::file(path, error.into()))
+}

@@ -1,0 +1,189 @@
+//! Macros of packages. Each is registered under its package's name; inside its package a macro's
+//! plain name means the package's own, elsewhere it takes the package's name before a dot.
+
+use std::fmt::Write as _;
+
+use minijinja::value::Value;
+
+use super::context::Namespace;
+use super::{Jinja, PRELUDE, blocks};
+use crate::diagnostics::Diagnostic;
+
+/// The module that imports the macro files of all packages; a template that uses one imports it.
+const PACKAGES: &str = "__packages__";
+const PACKAGES_PRELUDE: &str = "{% import \"__packages__\" as __packages %}";
+
+/// A package's macro files.
+#[derive(Clone, Debug)]
+pub struct Package {
+    /// Its name.
+    pub name: String,
+    /// Paths below the project's root, and texts.
+    pub files: Vec<(String, String)>,
+}
+
+impl Jinja {
+    /// Take in the packages' macros; their full names.
+    ///
+    /// A file that this engine cannot read is left out: its macros are missed when they are called.
+    pub(super) fn add_packages(
+        &mut self,
+        packages: &[Package],
+        own_files: &[(String, String)],
+    ) -> Result<Vec<String>, Vec<Diagnostic>> {
+        let mut names = Vec::new();
+        let mut imports = String::new();
+        for package in packages {
+            let scope = format!("{}.", package.name);
+            let macros = macros_of(package, &scope);
+            for (file, text) in &package.files {
+                let prelude = prelude_of(text, &macros, &scope);
+                let Ok((module, _)) = blocks::module(file, text, &scope, &prelude) else {
+                    continue;
+                };
+                let added = self
+                    .environment
+                    .add_template_owned(file.clone(), module.text.clone());
+                if added.is_ok() {
+                    self.files.insert(file.clone(), (text.clone(), module));
+                    // Writing to a string cannot fail.
+                    let _ = write!(imports, "{{% import \"{file}\" as __module %}}");
+                }
+            }
+            names.extend(macros.iter().map(|name| format!("{scope}{name}")));
+            let namespace = Namespace {
+                name: package.name.clone(),
+                scope,
+                macros,
+            };
+            self.environment
+                .add_global(package.name.clone(), Value::from_object(namespace));
+            self.packages.push(package.name.clone());
+        }
+        self.environment
+            .add_template_owned(PACKAGES, imports)
+            .map_err(|error| vec![self.diagnose(&error, None)])?;
+        self.packages_everywhere = own_files.iter().any(|(_, text)| self.names_package(text));
+        Ok(names)
+    }
+
+    /// What a template begins with: the imports of the macros that it may call.
+    pub(super) fn prelude(&self, source: &str) -> String {
+        if self.macros.is_empty() {
+            return String::new();
+        }
+        let packages = self.packages_everywhere || self.names_package(source);
+        format!("{PRELUDE}{}", if packages { PACKAGES_PRELUDE } else { "" })
+    }
+
+    /// The macro of a generic test. A namespace that is no package (`dbt`, the project) is none.
+    pub fn test_macro(&self, namespace: Option<&str>, name: &str) -> String {
+        match namespace {
+            Some(package) if self.packages.iter().any(|known| known == package) => {
+                format!("{package}.test_{name}")
+            }
+            _ => format!("test_{name}"),
+        }
+    }
+
+    fn names_package(&self, text: &str) -> bool {
+        self.packages.iter().any(|package| {
+            text.match_indices(package.as_str())
+                .any(|(at, _)| text[at + package.len()..].starts_with(['.', '\'', '"']))
+        })
+    }
+}
+
+/// The names of a package's macros and generic tests.
+fn macros_of(package: &Package, scope: &str) -> Vec<String> {
+    package
+        .files
+        .iter()
+        .filter_map(|(file, text)| blocks::module(file, text, scope, "").ok())
+        .flat_map(|(_, definitions)| definitions)
+        .map(|definition| definition.name)
+        .collect()
+}
+
+/// In a package's file its own macros go by their plain names, before the project's and dbt's.
+fn prelude_of(text: &str, macros: &[String], scope: &str) -> String {
+    let mut prelude = String::new();
+    for name in macros.iter().filter(|name| text.contains(name.as_str())) {
+        let _ = write!(prelude, "{{% set {name} = __macro(\"{scope}{name}\") %}}");
+    }
+    prelude
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::jinja::Globals;
+    use crate::jinja::context::Frame;
+
+    fn jinja(own: &str, dispatch: &[(&str, &[&str])]) -> Jinja {
+        let globals = Globals {
+            project: "shop".to_owned(),
+            vars: serde_norway::Mapping::new(),
+            target: serde_norway::Mapping::new(),
+            full_refresh: false,
+            dispatch: dispatch
+                .iter()
+                .map(|(name, order)| {
+                    let order = order.iter().map(|name| (*name).to_owned()).collect();
+                    ((*name).to_owned(), order)
+                })
+                .collect::<BTreeMap<_, _>>(),
+        };
+        let package = Package {
+            name: "tools".to_owned(),
+            files: vec![
+                (
+                    "dbt_packages/tools/macros/a.sql".to_owned(),
+                    "{% macro twice(x) %}{{ return(adapter.dispatch('twice', 'tools')(x)) }}{% endmacro %}
+{% macro default__twice(x) %}{{ once(x) }}{{ once(x) }}{% endmacro %}
+{% macro once(x) %}tools:{{ x }};{% endmacro %}"
+                        .to_owned(),
+                ),
+                (
+                    "dbt_packages/tools/macros/broken.sql".to_owned(),
+                    "{% macro broken(x) %}{{ x + }}{% endmacro %}".to_owned(),
+                ),
+            ],
+        };
+        Jinja::new(
+            &globals,
+            &[("macros/own.sql".to_owned(), own.to_owned())],
+            &[package],
+        )
+        .expect("the macros are valid")
+    }
+
+    fn rendered(jinja: &Jinja, text: &str) -> Result<String, Diagnostic> {
+        jinja.render("models/a.sql", text, &Arc::new(Frame::default()))
+    }
+
+    #[test]
+    fn a_packages_macro_calls_its_own_and_is_called_by_its_full_name() {
+        let jinja = jinja("{% macro once(x) %}shop:{{ x }};{% endmacro %}", &[]);
+        let text = rendered(&jinja, "{{ tools.twice(1) }}{{ once(2) }}").expect("renders");
+        assert_eq!(text, "tools:1;tools:1;shop:2;");
+        assert!(rendered(&jinja, "{{ twice(1) }}").is_err());
+    }
+
+    #[test]
+    fn the_project_stands_before_a_package_that_dispatches() {
+        let own = "{% macro default__twice(x) %}shop:{{ x }}{% endmacro %}
+{% macro by_way(x) %}{{ tools.twice(x) }}{% endmacro %}";
+        let first = jinja(own, &[]);
+        assert_eq!(
+            rendered(&first, "{{ by_way(1) }}").expect("renders"),
+            "shop:1"
+        );
+        let last = jinja(own, &[("tools", &["tools", "shop"])]);
+        let text = rendered(&last, "{{ by_way(1) }}").expect("renders");
+        assert_eq!(text, "tools:1;tools:1;");
+    }
+}
