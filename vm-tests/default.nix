@@ -14,20 +14,27 @@ let
       diskSize = 8192;
     };
   };
-  # A test has its own events, is not patient, and shares its machine.
+  # A certificate of nobody's but this test's, with its key before it for Kafka.
+  certificate = pkgs.runCommand "certificate-of-a-test" { nativeBuildInputs = [ pkgs.openssl ]; } ''
+    mkdir $out
+    openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=single -addext subjectAltName=DNS:single \
+      -keyout key -out $out/certificate
+    cat key $out/certificate > $out/server
+  '';
   single = {
     imports = [
       self.nixosModules.default
       ../nixos/hosts/single.nix
+      ./single.nix
       (machine 10240)
     ];
-    services.goldrecord = {
-      eventsim.enable = false;
-      settings = {
-        ingestor.flush_interval = lib.mkForce "2s";
-        bootstrap.partitions = 4;
-      };
-    };
+    environment.etc = {
+      "secrets/kafka-server".source = "${certificate}/server";
+      "secrets/kafka-authorities".source = "${certificate}/certificate";
+    }
+    // lib.genAttrs [ "secrets/kafka-user-guest" "secrets/kafka-user-shop" ] (name: {
+      text = "of-a-test-${baseNameOf name}";
+    });
   };
   # Only the machines of a test know each other.
   secrets.environment.etc = lib.listToAttrs (
@@ -117,7 +124,7 @@ let
   onSite = name: ''
     from scenarios.site import Site
 
-    ${name}(Site(single, subtest))
+    ${name}(Site(single, subtest, kafka_clients="single:9094"))
   '';
   onOne = name: test name { inherit single; } (onSite name);
 in

@@ -140,6 +140,24 @@ let
       };
       says = "wants settings.kafka.user and credentials.kafka-password";
     };
+    clients-without-certificate = {
+      module.services.goldrecord.kafka.clients.enable = true;
+      says = "services.goldrecord.kafka wants the credential kafka-server";
+    };
+    kafka-user-without-password = {
+      module.services.goldrecord.kafka.clients = {
+        enable = true;
+        users.shop.writes = [ "shop.*" ];
+      };
+      says = "kafka wants the credential kafka-user-shop";
+    };
+    kafka-user-of-the-machines = {
+      module.services.goldrecord.kafka.clients = {
+        enable = true;
+        users.ANONYMOUS = { };
+      };
+      says = "choose another name";
+    };
     readers-without-tls = {
       module.services.goldrecord.clickhouse.readersFrom = [ "192.168.0.0/24" ];
       says = "set clickhouse.tls = true";

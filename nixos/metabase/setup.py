@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Finishes Metabase's set-up through its API, connects ClickHouse, and writes the dashboards of a folder.
 
 Runs before anybody can reach Metabase, and again at every start: what is there already is brought to what the files

@@ -10,10 +10,11 @@ let
   cfg = config.services.goldrecord;
   akhq = cfg.akhq;
   inherit (lib) mkOption types;
+  options = import ../lib/options.nix { inherit lib cfg; };
+  addresses = import ../lib/addresses.nix { inherit lib cfg; };
   hardening = import ../lib/hardening.nix { inherit lib; };
   jvm = import ../lib/jvm.nix;
   packages = import ../packages { inherit pkgs; };
-  brokers = lib.concatMapStringsSep "," (name: "${name}:${toString cfg.kafka.port}") cfg.having.kafka;
 
   configFile = (pkgs.formats.yaml { }).generate "akhq.yml" {
     micronaut.server = {
@@ -24,12 +25,12 @@ let
     endpoints.all.enabled = false;
     akhq = {
       connections.goldrecord = {
-        properties."bootstrap.servers" = brokers;
+        properties."bootstrap.servers" = addresses.brokers;
       }
-      // lib.optionalAttrs (cfg.having.registry != [ ]) {
+      // lib.optionalAttrs (addresses.some "registry") {
         schema-registry = {
           type = "confluent";
-          url = "http://${lib.head cfg.having.registry}:${toString cfg.registry.port}/apis/ccompat/v7";
+          url = addresses.registry;
         };
       };
       # Topics and schemas are declared, not clicked.
@@ -45,34 +46,21 @@ in
   ];
 
   options.services.goldrecord.akhq = {
-    enable = mkOption {
-      type = types.bool;
-      default = lib.elem "akhq" cfg.here.roles;
-      defaultText = lib.literalMD "whether this machine has the role `akhq`";
-      description = "Whether AKHQ runs here.";
-    };
+    enable = options.enable "akhq" "AKHQ runs here";
     package = mkOption {
       type = types.package;
       default = packages.akhq;
       defaultText = lib.literalMD "the flake's `akhq`";
       description = "The program.";
     };
-    port = mkOption {
-      type = types.port;
-      default = 8082;
-      description = "Its pages.";
-    };
-    heap = mkOption {
-      type = types.ints.positive;
-      default = 512;
-      description = "The JVM's heap in MiB.";
-    };
+    port = options.port 8082 "Its pages.";
+    heap = options.heap 512;
   };
 
   config = lib.mkIf akhq.enable {
     assertions = [
       {
-        assertion = brokers != "";
+        assertion = addresses.some "kafka";
         message = "services.goldrecord.akhq shows Kafka, and no machine has the role kafka; give it to one.";
       }
     ];

@@ -9,6 +9,7 @@ let
   cfg = config.services.goldrecord;
   clickhouse = cfg.clickhouse;
   inherit (lib) mkOption types;
+  options = import ../lib/options.nix { inherit lib cfg; };
   hardening = import ../lib/hardening.nix { inherit lib; };
   credentials = import ../lib/credentials.nix { inherit lib cfg; };
 
@@ -55,28 +56,11 @@ in
   imports = [ ./topology.nix ];
 
   options.services.goldrecord.clickhouse = {
-    enable = mkOption {
-      type = types.bool;
-      default = lib.elem "clickhouse" cfg.here.roles;
-      defaultText = lib.literalMD "whether this machine has the role `clickhouse`";
-      description = "Whether ClickHouse runs here.";
-    };
+    enable = options.enable "clickhouse" "ClickHouse runs here";
     package = lib.mkPackageOption pkgs "clickhouse" { };
-    port = mkOption {
-      type = types.port;
-      default = 8123;
-      description = "HTTP, for the machines of the installation.";
-    };
-    nativePort = mkOption {
-      type = types.port;
-      default = 9000;
-      description = "ClickHouse's own protocol, for the machines of the installation.";
-    };
-    metricsPort = mkOption {
-      type = types.port;
-      default = 9363;
-      description = "Where Prometheus reads its metrics.";
-    };
+    port = options.port 8123 "HTTP, for the machines of the installation.";
+    nativePort = options.port 9000 "ClickHouse's own protocol, for the machines of the installation.";
+    metricsPort = options.port 9363 "Where Prometheus reads its metrics.";
     tls = mkOption {
       type = types.bool;
       default = false;
@@ -85,11 +69,7 @@ in
         `clickhouse-certificate` and `clickhouse-key`, PEM both.
       '';
     };
-    tlsPort = mkOption {
-      type = types.port;
-      default = 8443;
-      description = "HTTPS, for anybody, with `tls`.";
-    };
+    tlsPort = options.port 8443 "HTTPS, for anybody, with `tls`.";
     readersFrom = mkOption {
       type = types.listOf types.str;
       default = [ ];

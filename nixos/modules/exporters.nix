@@ -7,17 +7,9 @@
 let
   cfg = config.services.goldrecord;
   inherit (lib) mkOption types;
+  addresses = import ../lib/addresses.nix { inherit lib cfg; };
+  options = import ../lib/options.nix { inherit lib cfg; };
   hardening = import ../lib/hardening.nix { inherit lib; };
-  brokers = lib.concatMapStringsSep "," (
-    name: "${name}:${toString (cfg.kafka.port or 9092)}"
-  ) cfg.having.kafka;
-  portOption =
-    default: what:
-    mkOption {
-      type = types.port;
-      inherit default;
-      description = "Where ${what} is read.";
-    };
 in
 {
   imports = [ ./topology.nix ];
@@ -29,15 +21,15 @@ in
       defaultText = lib.literalMD "whether any machine has the role `monitoring`";
       description = "Whether the machine and its units are exported.";
     };
-    nodePort = portOption 9100 "the machine";
-    systemdPort = portOption 9558 "the units' states";
+    nodePort = options.port 9100 "Where the machine is read.";
+    systemdPort = options.port 9558 "Where the units' states are read.";
     kafka.enable = mkOption {
       type = types.bool;
-      default = lib.elem "monitoring" cfg.here.roles && brokers != "";
+      default = lib.elem "monitoring" cfg.here.roles && addresses.some "kafka";
       defaultText = lib.literalMD "whether this machine has the role `monitoring`";
       description = "Whether Kafka's topics and the lag of all groups are exported from here (kminion).";
     };
-    kafkaPort = portOption 8080 "Kafka";
+    kafkaPort = options.port 8080 "Where Kafka is read.";
   };
 
   config = lib.mkMerge [
@@ -92,7 +84,7 @@ in
         requires = lib.mkForce [ ];
         unitConfig.StartLimitIntervalSec = 0;
         environment = {
-          KAFKA_BROKERS = brokers;
+          KAFKA_BROKERS = addresses.brokers;
           EXPORTER_HOST = cfg.here.address;
           EXPORTER_PORT = toString cfg.exporters.kafkaPort;
         };

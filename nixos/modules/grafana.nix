@@ -8,7 +8,7 @@
 let
   cfg = config.services.goldrecord;
   grafana = cfg.grafana;
-  inherit (lib) mkOption types;
+  options = import ../lib/options.nix { inherit lib cfg; };
   hardening = import ../lib/hardening.nix { inherit lib; };
   credentials = import ../lib/credentials.nix { inherit lib cfg; };
 
@@ -34,17 +34,8 @@ in
   ];
 
   options.services.goldrecord.grafana = {
-    enable = mkOption {
-      type = types.bool;
-      default = lib.elem "monitoring" cfg.here.roles;
-      defaultText = lib.literalMD "whether this machine has the role `monitoring`";
-      description = "Whether Grafana runs here.";
-    };
-    port = mkOption {
-      type = types.port;
-      default = 3000;
-      description = "Its pages, for anybody who reaches the machine; they sign in as `admin`.";
-    };
+    enable = options.enable "monitoring" "Grafana runs here";
+    port = options.port 3000 "Its pages, for anybody who reaches the machine; they sign in as `admin`.";
   };
 
   config = lib.mkIf grafana.enable {

@@ -9,6 +9,8 @@ let
   cfg = config.services.goldrecord;
   hdfs = cfg.hdfs;
   inherit (lib) mkOption types;
+  options = import ../lib/options.nix { inherit lib cfg; };
+  addresses = import ../lib/addresses.nix { inherit lib cfg; };
   hardening = import ../lib/hardening.nix { inherit lib; };
   jvm = import ../lib/jvm.nix;
   jmx = import ../lib/jmx.nix { inherit pkgs; };
@@ -47,9 +49,8 @@ let
       {
         "dfs.nameservices" = "lake";
         "dfs.ha.namenodes.lake" = lib.concatStringsSep "," namenodes;
-        "dfs.namenode.shared.edits.dir" = "qjournal://${
-          lib.concatMapStringsSep ";" (name: "${name}:8485") journals
-        }/lake";
+        "dfs.namenode.shared.edits.dir" =
+          "qjournal://${lib.concatStringsSep ";" (addresses.all "journalnode" 8485)}/lake";
         "dfs.client.failover.proxy.provider.lake" =
           "org.apache.hadoop.hdfs.server.namenode.ha.ConfiguredFailoverProxyProvider";
         "dfs.ha.automatic-failover.enabled" = "true";
@@ -110,21 +111,6 @@ let
       }
       // more;
   };
-  enable =
-    role: what:
-    mkOption {
-      type = types.bool;
-      default = lib.elem role cfg.here.roles;
-      defaultText = lib.literalMD "whether this machine has the role `${role}`";
-      description = "Whether ${what} runs here.";
-    };
-  heapOption =
-    default:
-    mkOption {
-      type = types.ints.positive;
-      inherit default;
-      description = "The JVM's heap in MiB.";
-    };
   nodesMay = port: {
     inherit port;
     from = "nodes";
@@ -134,16 +120,8 @@ in
   imports = [ ./topology.nix ];
 
   options.services.goldrecord.hdfs = {
-    port = mkOption {
-      type = types.port;
-      default = 8020;
-      description = "Where clients ask the NameNode.";
-    };
-    webPort = mkOption {
-      type = types.port;
-      default = 9870;
-      description = "The NameNode's pages.";
-    };
+    port = options.port 8020 "Where clients ask the NameNode.";
+    webPort = options.port 9870 "The NameNode's pages.";
     replication = mkOption {
       type = types.ints.positive;
       default = copies;
@@ -151,17 +129,13 @@ in
       description = "On how many DataNodes each block lies.";
     };
     namenode = {
-      enable = enable "namenode" "a NameNode";
-      heap = heapOption 1024;
-      metricsPort = mkOption {
-        type = types.port;
-        default = 7072;
-        description = "Where Prometheus reads its metrics.";
-      };
+      enable = options.enable "namenode" "a NameNode runs here";
+      heap = options.heap 1024;
+      metricsPort = options.port 7072 "Where Prometheus reads its metrics.";
     };
     datanode = {
-      enable = enable "datanode" "a DataNode";
-      heap = heapOption 512;
+      enable = options.enable "datanode" "a DataNode runs here";
+      heap = options.heap 512;
       disks = mkOption {
         type = types.listOf types.path;
         default = [ ];
@@ -171,15 +145,11 @@ in
         ];
         description = "The folders of the blocks, one a disk. With two or more, one may fail and the machine goes on.";
       };
-      metricsPort = mkOption {
-        type = types.port;
-        default = 7073;
-        description = "Where Prometheus reads its metrics.";
-      };
+      metricsPort = options.port 7073 "Where Prometheus reads its metrics.";
     };
     journalnode = {
-      enable = enable "journalnode" "a JournalNode, which keeps what the active NameNode writes down";
-      heap = heapOption 256;
+      enable = options.enable "journalnode" "a JournalNode, which keeps what the active NameNode writes down, runs here";
+      heap = options.heap 256;
     };
     settings = mkOption {
       type = types.attrsOf types.anything;
@@ -246,9 +216,7 @@ in
         "ipc.client.connect.max.retries" = 30;
       }
       // lib.optionalAttrs ha {
-        "ha.zookeeper.quorum" = lib.concatMapStringsSep "," (
-          name: "${name}:${toString (cfg.zookeeper.port or 2181)}"
-        ) cfg.having.zookeeper;
+        "ha.zookeeper.quorum" = addresses.zookeepers;
       }
       // lib.optionalAttrs racks {
         "net.topology.node.switch.mapping.impl" = "org.apache.hadoop.net.TableMapping";
@@ -351,9 +319,17 @@ in
         unitConfig.StartLimitIntervalSec = 0;
         environment.HADOOP_CLIENT_OPTS = "-Xmx128m";
         script = ''
-          ${command} dfsadmin -safemode wait
-          ${command} dfs -mkdir -p /lake
-          ${command} dfs -chown goldrecord /lake
+          # What is ordered after this is held up only by its first start: a failed one would let it go.
+          until ${command} dfsadmin -safemode wait; do
+            sleep 1
+          done
+          # Nobody sees the folder before it is its owner's.
+          if ! ${command} dfs -test -e /lake; then
+            ${command} dfs -mkdir -p /making/lake
+            ${command} dfs -chown goldrecord /making/lake
+            ${command} dfs -mv /making/lake /lake
+            ${command} dfs -rmdir /making
+          fi
           ${command} dfsadmin -allowSnapshot /lake
         '';
         serviceConfig = hardening.over hardening.jvm // {

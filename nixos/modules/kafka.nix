@@ -9,6 +9,8 @@ let
   cfg = config.services.goldrecord;
   kafka = cfg.kafka;
   inherit (lib) mkOption types;
+  options = import ../lib/options.nix { inherit lib cfg; };
+  addresses = import ../lib/addresses.nix { inherit lib cfg; };
   hardening = import ../lib/hardening.nix { inherit lib; };
   jvm = import ../lib/jvm.nix;
   jmx = import ../lib/jmx.nix { inherit pkgs; };
@@ -18,7 +20,6 @@ let
   copies = lib.max 1 (lib.min 3 count);
   inSync = if copies == 3 then 2 else 1;
   milliseconds = days: days * 24 * 60 * 60 * 1000;
-  servers = lib.concatMapStringsSep "," (name: "${name}:${toString kafka.port}") brokers;
 
   topic = types.submodule {
     options = {
@@ -63,32 +64,30 @@ let
     ''
     + lib.concatStrings (
       lib.mapAttrsToList (name: t: ''
-        "$tool/kafka-topics.sh" --bootstrap-server ${servers} --create --if-not-exists --topic ${lib.escapeShellArg name} \
+        "$tool/kafka-topics.sh" --bootstrap-server ${addresses.brokers} --create --if-not-exists --topic ${lib.escapeShellArg name} \
           --partitions ${toString t.partitions} --replication-factor ${toString t.replication}
         ${lib.optionalString (t.settings != { }) ''
-          "$tool/kafka-configs.sh" --bootstrap-server ${servers} --alter --entity-type topics --entity-name ${lib.escapeShellArg name} \
+          "$tool/kafka-configs.sh" --bootstrap-server ${addresses.brokers} --alter --entity-type topics --entity-name ${lib.escapeShellArg name} \
             --add-config ${lib.escapeShellArg (pairs t.settings)}
         ''}
       '') kafka.topics
     )
     + lib.concatStrings (
       lib.mapAttrsToList (client: rates: ''
-        "$tool/kafka-configs.sh" --bootstrap-server ${servers} --alter --entity-type clients --entity-name ${lib.escapeShellArg client} \
+        "$tool/kafka-configs.sh" --bootstrap-server ${addresses.brokers} --alter --entity-type clients --entity-name ${lib.escapeShellArg client} \
           --add-config ${lib.escapeShellArg (pairs (lib.filterAttrs (_: v: v != null) rates))}
       '') kafka.quotas
     )
   );
 in
 {
-  imports = [ ./topology.nix ];
+  imports = [
+    ./kafka-clients.nix
+    ./topology.nix
+  ];
 
   options.services.goldrecord.kafka = {
-    enable = mkOption {
-      type = types.bool;
-      default = lib.elem "kafka" cfg.here.roles;
-      defaultText = lib.literalMD "whether this machine has the role `kafka`";
-      description = "Whether a broker runs here.";
-    };
+    enable = options.enable "kafka" "a broker runs here";
     package = lib.mkPackageOption pkgs "apacheKafka" { };
     clusterId = mkOption {
       type = types.nullOr (types.strMatching "[A-Za-z0-9_-]{22}");
@@ -96,21 +95,9 @@ in
       example = "4L6g3nShT-eMCtK--X86sw";
       description = "The cluster's name for itself, made once with `kafka-storage.sh random-uuid` and never changed: bronze's offsets hang on it.";
     };
-    port = mkOption {
-      type = types.port;
-      default = 9092;
-      description = "Where clients connect.";
-    };
-    controllerPort = mkOption {
-      type = types.port;
-      default = 9093;
-      description = "Where the controllers vote.";
-    };
-    metricsPort = mkOption {
-      type = types.port;
-      default = 7071;
-      description = "Where Prometheus reads the JVM's metrics.";
-    };
+    port = options.port 9092 "Where clients connect.";
+    controllerPort = options.port 9093 "Where the controllers vote.";
+    metricsPort = options.port 7071 "Where Prometheus reads the JVM's metrics.";
     disks = mkOption {
       type = types.listOf types.path;
       default = [ "/var/lib/apache-kafka" ];

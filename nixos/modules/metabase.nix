@@ -10,6 +10,7 @@ let
   cfg = config.services.goldrecord;
   metabase = cfg.metabase;
   inherit (lib) mkOption types;
+  options = import ../lib/options.nix { inherit lib cfg; };
   hardening = import ../lib/hardening.nix { inherit lib; };
   credentials = import ../lib/credentials.nix { inherit lib cfg; };
   jvm = import ../lib/jvm.nix;
@@ -18,7 +19,7 @@ let
     "metabase-admin-password"
     "clickhouse-reader-password"
   ];
-  settings = (pkgs.formats.json { }).generate "metabase-setup.json" {
+  settings = (pkgs.formats.json { }).generate "reports.json" {
     url = "http://127.0.0.1:${toString metabase.innerPort}";
     inherit (metabase) email site;
     reports = toString metabase.reports;
@@ -34,26 +35,14 @@ in
 {
   imports = [
     ./clickhouse.nix
+    ./goldrecord/units.nix
     ./topology.nix
   ];
 
   options.services.goldrecord.metabase = {
-    enable = mkOption {
-      type = types.bool;
-      default = lib.elem "metabase" cfg.here.roles;
-      defaultText = lib.literalMD "whether this machine has the role `metabase`";
-      description = "Whether Metabase runs here.";
-    };
-    port = mkOption {
-      type = types.port;
-      default = 3001;
-      description = "Its pages, for anybody who reaches the machine. Open once it is set up.";
-    };
-    innerPort = mkOption {
-      type = types.port;
-      default = 3002;
-      description = "Where it listens on loopback.";
-    };
+    enable = options.enable "metabase" "Metabase runs here";
+    port = options.port 3001 "Its pages, for anybody who reaches the machine. Open once it is set up.";
+    innerPort = options.port 3002 "Where it listens on loopback.";
     email = mkOption {
       type = types.str;
       default = "admin@goldrecord.local";
@@ -70,11 +59,7 @@ in
       defaultText = lib.literalMD "the flake's";
       description = "The folder of the dashboards, a JSON file each.";
     };
-    heap = mkOption {
-      type = types.ints.positive;
-      default = 1024;
-      description = "The JVM's heap in MiB.";
-    };
+    heap = options.heap 1024;
   };
 
   config = lib.mkIf metabase.enable {
@@ -95,6 +80,9 @@ in
         from = "nowhere";
       };
     };
+
+    services.goldrecord.units = true;
+    environment.etc."goldrecord/reports.json".source = settings;
 
     services.metabase = {
       enable = true;
@@ -118,33 +106,22 @@ in
         };
       };
 
-      metabase-setup = {
-        description = "Metabase's administrator, source and dashboards";
+      goldrecord-reports-apply = {
+        overrideStrategy = "asDropin";
         wantedBy = [ "multi-user.target" ];
         requires = [ "metabase.service" ];
-        after = [ "metabase.service" ];
-        unitConfig.StartLimitIntervalSec = 0;
-        serviceConfig = hardening.over hardening.strict // {
-          Type = "oneshot";
-          RemainAfterExit = true;
-          ExecStart = "${lib.getExe pkgs.python3} ${../metabase/setup.py} ${settings}";
-          DynamicUser = true;
-          LoadCredential = credentials.load secrets;
-          TimeoutStartSec = "15min";
-          Restart = "on-failure";
-          RestartSec = "10s";
-          MemoryMax = "256M";
-        };
+        restartTriggers = [ settings ];
+        serviceConfig.LoadCredential = credentials.load secrets;
       };
 
       metabase-door = {
         description = "Metabase's port";
         requires = [
-          "metabase-setup.service"
+          "goldrecord-reports-apply.service"
           "metabase-door.socket"
         ];
         after = [
-          "metabase-setup.service"
+          "goldrecord-reports-apply.service"
           "metabase-door.socket"
         ];
         serviceConfig = hardening.over hardening.strict // {
@@ -157,9 +134,9 @@ in
 
     systemd.sockets.metabase-door = {
       description = "Metabase's port";
-      wantedBy = [ "metabase-setup.service" ];
-      partOf = [ "metabase-setup.service" ];
-      after = [ "metabase-setup.service" ];
+      wantedBy = [ "goldrecord-reports-apply.service" ];
+      partOf = [ "goldrecord-reports-apply.service" ];
+      after = [ "goldrecord-reports-apply.service" ];
       socketConfig.ListenStream = toString metabase.port;
     };
   };

@@ -8,13 +8,15 @@ let
   cfg = config.services.goldrecord;
   prometheus = cfg.prometheus;
   inherit (lib) mkOption types;
+  options = import ../lib/options.nix { inherit lib cfg; };
+  addresses = import ../lib/addresses.nix { inherit lib cfg; };
   hardening = import ../lib/hardening.nix { inherit lib; };
 
   job =
     name: role: port: more:
     {
       job_name = name;
-      static_configs = [ { targets = map (host: "${host}:${toString port}") cfg.having.${role}; } ];
+      static_configs = [ { targets = addresses.all role port; } ];
     }
     // more;
   everywhere = name: port: {
@@ -42,17 +44,8 @@ in
   ];
 
   options.services.goldrecord.prometheus = {
-    enable = mkOption {
-      type = types.bool;
-      default = lib.elem "monitoring" cfg.here.roles;
-      defaultText = lib.literalMD "whether this machine has the role `monitoring`";
-      description = "Whether Prometheus runs here.";
-    };
-    port = mkOption {
-      type = types.port;
-      default = 9090;
-      description = "Its pages and API, for the machines of the installation.";
-    };
+    enable = options.enable "monitoring" "Prometheus runs here";
+    port = options.port 9090 "Its pages and API, for the machines of the installation.";
     retentionDays = mkOption {
       type = types.ints.positive;
       default = 30;

@@ -9,6 +9,8 @@ let
   cfg = config.services.goldrecord;
   registry = cfg.registry;
   inherit (lib) mkOption types;
+  options = import ../lib/options.nix { inherit lib cfg; };
+  addresses = import ../lib/addresses.nix { inherit lib cfg; };
   hardening = import ../lib/hardening.nix { inherit lib; };
   jvm = import ../lib/jvm.nix;
   packages = import ../packages { inherit pkgs; };
@@ -17,38 +19,19 @@ in
   imports = [ ./topology.nix ];
 
   options.services.goldrecord.registry = {
-    enable = mkOption {
-      type = types.bool;
-      default = lib.elem "registry" cfg.here.roles;
-      defaultText = lib.literalMD "whether this machine has the role `registry`";
-      description = "Whether a Schema Registry runs here. Several share the schemas in Kafka.";
-    };
+    enable = options.enable "registry" "a Schema Registry runs here. Several share the schemas in Kafka";
     package = mkOption {
       type = types.package;
       default = packages.apicurio-registry;
       defaultText = lib.literalMD "the flake's `apicurio-registry`";
       description = "The program.";
     };
-    port = mkOption {
-      type = types.port;
-      default = 8081;
-      description = "Where the API is. Confluent's has the path `/apis/ccompat/v7`.";
-    };
-    managementPort = mkOption {
-      type = types.port;
-      default = 8083;
-      description = "Where its health and metrics are.";
-    };
-    heap = mkOption {
-      type = types.ints.positive;
-      default = 384;
-      description = "The JVM's heap in MiB.";
-    };
+    port = options.port 8081 "Where the API is. Confluent's has the path `/apis/ccompat/v7`.";
+    managementPort = options.port 8083 "Where its health and metrics are.";
+    heap = options.heap 384;
     bootstrapServers = mkOption {
       type = types.str;
-      default = lib.concatMapStringsSep "," (
-        name: "${name}:${toString (cfg.kafka.port or 9092)}"
-      ) cfg.having.kafka;
+      default = addresses.brokers;
       defaultText = lib.literalMD "the machines with the role `kafka`";
       description = "The brokers that keep the schemas.";
     };

@@ -8,7 +8,7 @@
 let
   cfg = config.services.goldrecord;
   zookeeper = cfg.zookeeper;
-  inherit (lib) mkOption types;
+  options = import ../lib/options.nix { inherit lib cfg; };
   hardening = import ../lib/hardening.nix { inherit lib; };
   jvm = import ../lib/jvm.nix;
   servers = cfg.having.zookeeper;
@@ -18,22 +18,9 @@ in
   imports = [ ./topology.nix ];
 
   options.services.goldrecord.zookeeper = {
-    enable = mkOption {
-      type = types.bool;
-      default = lib.elem "zookeeper" cfg.here.roles;
-      defaultText = lib.literalMD "whether this machine has the role `zookeeper`";
-      description = "Whether a member of the ensemble runs here.";
-    };
-    port = mkOption {
-      type = types.port;
-      default = 2181;
-      description = "Where the failover controllers connect.";
-    };
-    heap = mkOption {
-      type = types.ints.positive;
-      default = 128;
-      description = "The JVM's heap in MiB.";
-    };
+    enable = options.enable "zookeeper" "a member of the ensemble runs here";
+    port = options.port 2181 "Where the failover controllers connect.";
+    heap = options.heap 128;
   };
 
   config = lib.mkIf zookeeper.enable {

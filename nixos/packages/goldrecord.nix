@@ -19,6 +19,7 @@ rustPlatform.buildRustPackage {
       ../../Cargo.toml
       ../../Cargo.lock
       ../../crates
+      ../../nixos/metabase/setup.py
       ../../warehouse
     ];
   };
@@ -30,6 +31,8 @@ rustPlatform.buildRustPackage {
   ];
   buildInputs = [
     openssl
+    # runs reports-apply
+    python3
     zlib
   ];
 
@@ -52,6 +55,7 @@ rustPlatform.buildRustPackage {
   postInstall = ''
     mkdir -p $out/share/goldrecord
     cp -r warehouse $out/share/goldrecord/warehouse
+    install -D -m 755 nixos/metabase/setup.py $out/lib/goldrecord/reports-apply
   '';
 
   meta = {

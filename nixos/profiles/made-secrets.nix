@@ -20,7 +20,7 @@ let
     "goldrecord-bootstrap.service"
     "goldrecord-loader.service"
     "grafana.service"
-    "metabase-setup.service"
+    "goldrecord-reports-apply.service"
   ];
   hardening = import ../lib/hardening.nix { inherit lib; };
 in

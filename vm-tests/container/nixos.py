@@ -15,7 +15,7 @@ LEFT_OUT = {
     "akhq": "AKHQ",
     "grafana": "Grafana",
     "metabase": "Metabase",
-    "metabase-setup": "Metabase's set-up",
+    "goldrecord-reports-apply": "the dashboards of Metabase",
     "prometheus-kafka-exporter": "Kafka's exporter (kminion)",
     "prometheus-node-exporter": "the machine's exporter",
     "prometheus-systemd-exporter": "systemd's exporter",

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from base import cache
@@ -47,6 +48,26 @@ def binaries() -> Path:
     if not (folder / "goldrecord").is_file():
         sys.exit(f"there are no binaries in {folder}: ./dev build")
     return folder
+
+
+def certificate(name: str) -> tuple[str, str]:
+    """A key and a certificate that it has signed itself, for a machine of that name."""
+    words = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "3650",
+    ]
+    words += ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / "key", Path(folder) / "certificate"]
+        words += ["-keyout", str(files[0]), "-out", str(files[1])]
+        subprocess.run(words, check=True, capture_output=True)
+        return files[0].read_text(), files[1].read_text()
 
 
 def maven(group: str, artifact: str, version: str) -> Path:

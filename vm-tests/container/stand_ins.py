@@ -13,6 +13,7 @@ KAFKA = {
     "kafka-storage": "kafka.tools.StorageTool",
     "kafka-topics": "org.apache.kafka.tools.TopicCommand",
     "kafka-configs": "kafka.admin.ConfigCommand",
+    "kafka-acls": "org.apache.kafka.tools.AclCommand",
     "kafka-consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
 }
 ENGINE = "node_modules/@chdb/lib-linux-x64-gnu/libchdb.so"
@@ -54,6 +55,7 @@ def packages() -> Packages:
                 f"bin/{program}": f"host:{built / program}"
                 for program in debian.PROGRAMS
             },
+            "lib/goldrecord/reports-apply": f"host:{debian.REPOSITORY / 'nixos/metabase/setup.py'}",
             "share/goldrecord/warehouse": f"host:{debian.REPOSITORY / 'warehouse'}",
         },
         r"apache-kafka-.*": {

@@ -9,18 +9,17 @@ import shlex
 
 from .site import PATIENCE, Site
 
-# Large enough that reading is under way when the machine dies.
-EVENTS = 200_000
 
-
-def crash(site: Site, times: int = 2) -> None:
+def crash(site: Site) -> None:
+    # Large enough that reading is under way when the machine dies.
+    events, users, times = (60_000, 1_200, 1) if site.small else (200_000, 4_000, 2)
     with site.subtest("everything is up"):
         site.wait_until_up()
 
     for life in range(1, times + 1):
         with site.subtest(f"the machine dies under load, for the {life}. time"):
             before = site.events()
-            site.simulate(EVENTS, seed=2, users=4_000, background=True)
+            site.simulate(events, seed=2, users=users, background=True)
             wait_for_more(site, before)
             site.node.crash()
             site.node.start()
@@ -28,7 +27,7 @@ def crash(site: Site, times: int = 2) -> None:
 
     with site.subtest("the listeners finish, and nothing is lost or doubled"):
         # The same simulation again: an event that was sent before has the same id, and counts once.
-        site.simulate(EVENTS, seed=2, users=4_000)
+        site.simulate(events, seed=2, users=users)
         site.wait_until_read()
         site.verify(ledger=None)
         site.build()

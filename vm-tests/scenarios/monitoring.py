@@ -56,7 +56,7 @@ def monitoring(site: Site) -> None:
                     site.ask(target["rawSql"])
 
     with site.subtest("Metabase is set up, and its questions are answered"):
-        node.wait_for_unit("metabase-setup.service", timeout=PATIENCE)
+        node.wait_for_unit("goldrecord-reports-apply.service", timeout=PATIENCE)
         sign_in = f"""jq -n --arg p "$(cat {SECRETS}/metabase-admin-password)" '{{username: "admin@goldrecord.local", password: $p}}'"""
         session = json.loads(
             node.succeed(

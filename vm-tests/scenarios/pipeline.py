@@ -15,7 +15,7 @@ def pipeline(site: Site) -> None:
         site.wait_until_up()
 
     with site.subtest("events are read into bronze"):
-        site.simulate(events=50_000, seed=1)
+        site.simulate(events=20_000 if site.small else 50_000, seed=1)
         site.wait_until_read()
         site.verify(ledger=None)
 
@@ -26,12 +26,12 @@ def pipeline(site: Site) -> None:
 
     with site.subtest("the lake is kept in shape, and nothing changes"):
         site.node.succeed(
-            "systemctl start goldrecord-lake-maintenance.service", timeout=300
+            "systemctl start goldrecord-lake-maintenance.service", timeout=PATIENCE
         )
         site.verify()
 
     with site.subtest("everything stops in its order, and starts again"):
-        site.node.succeed("systemctl stop goldrecord.target", timeout=180)
+        site.node.succeed("systemctl stop goldrecord.target", timeout=PATIENCE)
         # Its parts have jobs of their own, which the target's does not wait for.
         parts = site.node.get_unit_property("goldrecord.target", "ConsistsOf")
         assert "goldrecord-ingestor@1.service" in parts, parts
@@ -39,6 +39,6 @@ def pipeline(site: Site) -> None:
             f"systemctl show -P ActiveState {parts} | grep -vE '^(inactive|failed|)$'"
         )
         site.node.wait_until_fails(left, timeout=PATIENCE)
-        site.node.succeed("systemctl start goldrecord.target", timeout=300)
+        site.node.succeed("systemctl start goldrecord.target", timeout=PATIENCE)
         site.wait_until_up()
         site.verify()

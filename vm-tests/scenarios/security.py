@@ -2,12 +2,12 @@
 
 import shlex
 
-from .site import Site
+from .site import PATIENCE, Site
 
 # Tenths of systemd's scale from 0 to 10.
 MOST_EXPOSED = 15
 # Nothing but these may be reached from outside of a machine on its own.
-FROM_OUTSIDE = {22, 3000, 3001}
+FROM_OUTSIDE = {22, 3000, 3001, 9094}
 
 
 def security(site: Site) -> None:
@@ -48,6 +48,26 @@ def security(site: Site) -> None:
             node.fail(
                 f"{site.curl('reader', site.reader_password)} --data-binary {shlex.quote(query)}"
             )
+
+    if site.kafka_clients:
+        with site.subtest(
+            "programs elsewhere write to Kafka what they may, and nothing else"
+        ):
+            node.wait_for_unit("kafka-users.service", timeout=PATIENCE)
+            site.simulate(
+                5_000,
+                seed=17,
+                ledger="/var/lib/goldrecord/ledger-17.json",
+                client="shop",
+            )
+            site.wait_until_read()
+            events = site.events()
+            assert events == 10_000, f"{events} events in bronze of 10000 events"
+            node.fail(
+                f"timeout 60 systemd-run --quiet --collect --wait --uid=goldrecord {site.coming_as('guest')} "
+                "-- $(command -v goldrecord-eventsim) simulate --kafka --events 100 --users 10"
+            )
+            assert site.events() == events, "a guest's events are in bronze"
 
     with site.subtest("no secret is shown"):
         for unit in units:

@@ -3,6 +3,7 @@
   imports = [
     ../topology.nix
     ./settings.nix
+    ./units.nix
     ./services.nix
   ];
 }

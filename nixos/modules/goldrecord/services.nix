@@ -2,23 +2,14 @@
 {
   config,
   lib,
-  pkgs,
   ...
 }:
 let
   cfg = config.services.goldrecord;
   inherit (lib) mkOption types;
-  packages = import ../../packages { inherit pkgs; };
-  units = packages.goldrecord-units.override { goldrecord = cfg.package; };
 
-  enable =
-    role: what:
-    mkOption {
-      type = types.bool;
-      default = lib.elem role cfg.here.roles;
-      defaultText = lib.literalMD "whether this machine has the role `${role}`";
-      description = "Whether ${what}.";
-    };
+  options = import ../../lib/options.nix { inherit lib cfg; };
+  addresses = import ../../lib/addresses.nix { inherit lib cfg; };
 
   kafka = [
     "kafka-password"
@@ -76,10 +67,7 @@ let
   instances = lib.range 1 cfg.here.ingestors;
   metricsPort = instance: 9420 + instance;
 
-  hosts =
-    role: port: lib.concatMapStringsSep "," (name: "${name}:${toString port}") cfg.having.${role};
-  first = role: lib.head cfg.having.${role};
-  some = role: cfg.having.${role} != [ ];
+  inherit (addresses) some;
   any =
     cfg.bootstrap.enable
     || cfg.eventsim.enable
@@ -90,19 +78,13 @@ let
 in
 {
   options.services.goldrecord = {
-    package = mkOption {
-      type = types.package;
-      default = packages.goldrecord;
-      defaultText = lib.literalMD "the flake's own";
-      description = "The programs.";
-    };
-    bootstrap.enable = enable "layers" "topics, schemas, tables and databases that are missing are made here, before anything needs them";
-    ingestor.enable = enable "ingestor" "events are brought from Kafka to bronze here";
-    layers.enable = enable "layers" "silver and gold are built here. One machine of the installation does";
-    loader.enable = enable "layers" "each good build of gold is loaded into ClickHouse from here";
-    maintenance.enable = enable "layers" "the lake is compacted and cleaned from here";
+    bootstrap.enable = options.enable "layers" "topics, schemas, tables and databases that are missing are made here, before anything needs them";
+    ingestor.enable = options.enable "ingestor" "events are brought from Kafka to bronze here";
+    layers.enable = options.enable "layers" "silver and gold are built here. One machine of the installation does";
+    loader.enable = options.enable "layers" "each good build of gold is loaded into ClickHouse from here";
+    maintenance.enable = options.enable "layers" "the lake is compacted and cleaned from here";
     eventsim = {
-      enable = enable "eventsim" "simulated listeners send events, for trying out and for load";
+      enable = options.enable "eventsim" "simulated listeners send events, for trying out and for load";
       options = mkOption {
         type = types.str;
         default = "--users 1000";
@@ -158,19 +140,14 @@ in
     ];
 
     services.goldrecord = {
+      units = true;
       settings = {
-        kafka.bootstrap_servers = lib.mkIf (some "kafka") (
-          lib.mkDefault (hosts "kafka" (cfg.kafka.port or 9092))
-        );
-        registry.url = lib.mkIf (some "registry") (
-          lib.mkDefault "http://${first "registry"}:${toString (cfg.registry.port or 8081)}/apis/ccompat/v7"
-        );
-        lake.url = lib.mkIf (some "namenode") (
-          lib.mkDefault "hdfs://${hosts "namenode" (cfg.hdfs.port or 8020)}/lake"
-        );
+        kafka.bootstrap_servers = lib.mkIf (some "kafka") (lib.mkDefault addresses.brokers);
+        registry.url = lib.mkIf (some "registry") (lib.mkDefault addresses.registry);
+        lake.url = lib.mkIf (some "namenode") (lib.mkDefault "hdfs://${addresses.namenodes}/lake");
         layers.project = lib.mkDefault "${cfg.package}/share/goldrecord/warehouse";
         clickhouse = lib.mkIf (some "clickhouse") {
-          url = lib.mkDefault "http://${first "clickhouse"}:${toString (cfg.clickhouse.port or 8123)}";
+          url = lib.mkDefault addresses.clickhouse;
           user = lib.mkDefault "loader";
         };
         bootstrap.replication = lib.mkIf (some "kafka") (
@@ -200,7 +177,6 @@ in
     environment.systemPackages = [ cfg.package ];
 
     systemd = {
-      packages = [ units ];
       targets.goldrecord.wantedBy = [ "multi-user.target" ];
       timers = {
         goldrecord-layers = lib.mkIf cfg.layers.enable { wantedBy = [ "goldrecord.target" ]; };
