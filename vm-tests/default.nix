@@ -99,6 +99,11 @@ let
     }
   );
 
+  # The release before this one, as previous.nix packages it; before the first one there are only these programs.
+  packages = import ../nixos/packages { inherit pkgs; };
+  previous =
+    if lib.pathExists ./previous.nix then pkgs.callPackage ./previous.nix { } else packages.goldrecord;
+
   scenarios = lib.fileset.toSource {
     root = ./.;
     fileset = ./scenarios;
@@ -145,6 +150,27 @@ lib.mapAttrs' (name: lib.nameValuePair "vm-${name}") (
           lib.mkOverride 10 "1s";
       };
     } (onSite "rollback");
+    upgrade =
+      test "upgrade"
+        {
+          single = {
+            imports = [ single ];
+            services.goldrecord.package = previous;
+            specialisation.new.configuration.services.goldrecord = {
+              package = lib.mkOverride 10 packages.goldrecord;
+              settings.ingestor.flush_interval = lib.mkOverride 10 "1s";
+            };
+          };
+        }
+        ''
+          from scenarios.site import Site
+
+          new = "/run/booted-system/specialisation/new/bin/switch-to-configuration test"
+          upgrade(
+              Site(single, subtest, kafka_clients="single:9094"),
+              lambda: single.succeed(new),
+          )
+        '';
     failover = test "failover" three ''
       from scenarios.site import Site
 

@@ -91,6 +91,7 @@ in
       }
     ];
 
+    services.goldrecord.wantedCredentials = secrets;
     services.goldrecord.ports = {
       clickhouse = {
         inherit (clickhouse) port;

@@ -41,6 +41,7 @@ in
   config = lib.mkIf grafana.enable {
     assertions = credentials.assertions "grafana" secrets;
 
+    services.goldrecord.wantedCredentials = secrets;
     services.goldrecord.ports.grafana = {
       inherit (grafana) port;
       from = "anywhere";

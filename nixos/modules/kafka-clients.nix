@@ -117,6 +117,7 @@ in
         message = "services.goldrecord.kafka.clients.users.${user}: a user is letters, digits, - and _, and ANONYMOUS is what Kafka calls the installation's own machines; choose another name.";
       }) users;
 
+    services.goldrecord.wantedCredentials = [ "kafka-server" ] ++ lib.optionals declares passwords;
     services.goldrecord.ports.kafka-clients = {
       inherit (clients) port;
       from = "anywhere";

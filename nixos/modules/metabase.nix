@@ -82,6 +82,7 @@ in
     };
 
     services.goldrecord.units = true;
+    services.goldrecord.wantedCredentials = secrets;
     environment.etc."goldrecord/reports.json".source = settings;
 
     services.metabase = {

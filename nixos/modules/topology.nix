@@ -113,6 +113,8 @@ let
     };
 in
 {
+  imports = [ ./credentials.nix ];
+
   options.services.goldrecord = {
     nodes = mkOption {
       type = types.attrsOf node;
@@ -149,21 +151,6 @@ in
       internal = true;
       description = "What listens on this machine, by name.";
     };
-    credentials = mkOption {
-      type = types.attrsOf (types.either types.path types.str);
-      default = { };
-      example = lib.literalExpression ''
-        {
-          clickhouse-password = config.sops.secrets.clickhouse-password.path;
-          grafana-secret-key = config.age.secrets.grafana-secret-key.path;
-        }
-      '';
-      description = ''
-        Secrets, each a file on the machine that holds nothing else, by name. systemd hands them to the services
-        that need them; they never enter the Nix store. Write the file's path as a string, or use the path that
-        sops-nix or agenix gives.
-      '';
-    };
   };
 
   config = {
@@ -196,11 +183,7 @@ in
     ++ lib.mapAttrsToList (port: names: {
       assertion = false;
       message = "Port ${port} is wanted by ${lib.concatStringsSep " and " names} on ${cfg.node}; give one of them another port (services.goldrecord.*.port).";
-    }) clashes
-    ++ lib.mapAttrsToList (name: path: {
-      assertion = !(lib.hasPrefix builtins.storeDir (toString path));
-      message = "services.goldrecord.credentials.${name} lies in the Nix store, which everybody on the machine can read; write the path of a file outside of it as a string, such as \"/run/secrets/${name}\".";
-    }) cfg.credentials;
+    }) clashes;
 
     networking = {
       # Names of the nodes mean the same on all of them; NixOS would give this machine's own a loopback address.

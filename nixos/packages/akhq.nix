@@ -8,12 +8,12 @@
 }:
 stdenvNoCC.mkDerivation (finalAttrs: {
   pname = "akhq";
-  version = "0.26.0";
+  version = "0.25.1";
 
   src = fetchurl {
     url = "https://github.com/tchiotludo/akhq/releases/download/${finalAttrs.version}/akhq-${finalAttrs.version}-all.jar";
-    # Not known yet: no registry that is mirrored carries the jar. The first build stops here and prints it.
-    hash = lib.fakeHash;
+    # As another package of it has it, since no registry carries the jar. Were it wrong, the build would stop and print the true one.
+    hash = "sha256-WuxCDfiQ44it6JxplebtRaN9PLH/IvXZg3sRVv9Or3I=";
   };
   dontUnpack = true;
 

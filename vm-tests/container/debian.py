@@ -33,9 +33,14 @@ READER_PASSWORD = "reading-is-mine"
 
 
 def set_up(
-    machine: Machine, roles: tuple[str, ...], node: str, lake: str | None = None
+    machine: Machine,
+    roles: tuple[str, ...],
+    node: str,
+    lake: str | None = None,
+    programs: Path | None = None,
 ) -> None:
-    """Makes the machine's disk what its roles need; `node` is the machine of everything it does not run itself."""
+    """Makes the machine's disk what its roles need; `node` is the machine of everything it does not run itself.
+    `programs` is the folder of others than those just built."""
     words = {
         "node": node,
         "host": machine.name,
@@ -68,15 +73,23 @@ def set_up(
                 "multi-user.target",
             )
     if "goldrecord" in roles:
+        for program in PROGRAMS:
+            machine.place(f"/usr/bin/{program}").touch(0o755)
+        put_programs(machine, programs or servers.binaries())
         install(machine)
 
 
-def install(machine: Machine) -> None:
-    """Our units, binaries and dbt project, where the Debian package puts them."""
-    built = servers.binaries()
+def put_programs(machine: Machine, folder: Path) -> None:
+    """Our programs, in place of those that are there, while the machine is down."""
+    for here, there in list(machine.binds.items()):
+        if there.startswith("/usr/bin/goldrecord"):
+            del machine.binds[here]
     for program in PROGRAMS:
-        machine.place(f"/usr/bin/{program}").touch(0o755)
-        machine.bind(built / program, f"/usr/bin/{program}")
+        machine.bind(folder / program, f"/usr/bin/{program}")
+
+
+def install(machine: Machine) -> None:
+    """Our units and dbt project, where the Debian package puts them."""
     machine.bind(REPOSITORY / "warehouse", "/usr/share/goldrecord/warehouse")
     units = REPOSITORY / "units"
     for file in units.iterdir():

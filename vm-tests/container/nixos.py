@@ -1,6 +1,7 @@
 """Machines of the flake: the units of `nixosConfigurations`, evaluated, with stand-ins for what a build would bring."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -56,6 +57,11 @@ def set_up(machine: Machine, modules: str) -> Layer:
         machine.bind(here, there)
     if layer.missing:
         raise RuntimeError(f"nothing stands in for: {', '.join(sorted(layer.missing))}")
+    # As `nix flake check` does with what it has built.
+    store = "\n".join(map(str, (machine.disk / "nix/store").iterdir()))
+    subprocess.run(
+        [REPOSITORY / "nixos/checks/no_secrets"], input=store, text=True, check=True
+    )
     without = sorted({LEFT_OUT[name.rsplit(".", 1)[0]] for name in layer.left_out})
     machine.log(
         f"{len(layer.done)} derivations laid; left out, since they cannot be had here: {', '.join(without)}"

@@ -69,6 +69,16 @@ def security(site: Site) -> None:
             )
             assert site.events() == events, "a guest's events are in bronze"
 
+        with site.subtest("a secret that is not there is asked for by name"):
+            secret = "/etc/secrets/kafka-user-guest"
+            check = "goldrecord-credentials.service"
+            node.succeed(f"mv {secret} {secret}.away")
+            node.fail(f"systemctl restart {check}")
+            node.succeed(
+                f"journalctl --no-pager -o cat -u {check} | grep -F 'kafka-user-guest: there is no file {secret}'"
+            )
+            node.succeed(f"mv {secret}.away {secret}; systemctl restart {check}")
+
     with site.subtest("no secret is shown"):
         for unit in units:
             shown = node.succeed(f"systemctl show {unit}; systemctl cat {unit}")

@@ -141,6 +141,12 @@ in
 
     services.goldrecord = {
       units = true;
+      wantedCredentials = lib.concatMap (service: lib.optionals cfg.${service}.enable wanted.${service}) [
+        "bootstrap"
+        "eventsim"
+        "ingestor"
+        "loader"
+      ];
       settings = {
         kafka.bootstrap_servers = lib.mkIf (some "kafka") (lib.mkDefault addresses.brokers);
         registry.url = lib.mkIf (some "registry") (lib.mkDefault addresses.registry);
