@@ -40,18 +40,24 @@ let
     };
   };
 
+  # Each call of Kafka's tools is a JVM that starts: names go together.
   grant =
-    user: operations: kind: name:
+    user: operations: kind: names:
     let
-      prefix = lib.hasSuffix "*" name;
+      parted = lib.partition (lib.hasSuffix "*") names;
+      call =
+        pattern: chosen:
+        lib.optionalString (chosen != [ ]) ''
+          "$tool/kafka-acls.sh" --bootstrap-server ${addresses.brokers} --add --allow-principal User:${user} \
+            ${
+              lib.concatMapStringsSep " " (o: "--operation ${o}") operations
+            } --resource-pattern-type ${pattern} \
+            ${lib.concatMapStringsSep " " (
+              name: "--${kind} ${lib.escapeShellArg (lib.removeSuffix "*" name)}"
+            ) chosen}
+        '';
     in
-    ''
-      "$tool/kafka-acls.sh" --bootstrap-server ${addresses.brokers} --add --allow-principal User:${user} \
-        ${lib.concatMapStringsSep " " (o: "--operation ${o}") operations} \
-        --${kind} ${lib.escapeShellArg (lib.removeSuffix "*" name)} --resource-pattern-type ${
-          if prefix then "prefixed" else "literal"
-        }
-    '';
+    call "literal" parted.wrong + call "prefixed" parted.right;
   declare = ''
     tool=${kafka.package}/bin
     umask 077
@@ -66,13 +72,13 @@ let
           ;;
       esac
       # In a file: everybody on the machine may read command lines.
-      echo "SCRAM-SHA-512=[iterations=8192,password=$password]" > "$RUNTIME_DIRECTORY/user"
+      echo "SCRAM-SHA-512=iterations=8192,password=$password" > "$RUNTIME_DIRECTORY/user"
       "$tool/kafka-configs.sh" --bootstrap-server ${addresses.brokers} --alter --entity-type users --entity-name ${user} \
         --add-config-file "$RUNTIME_DIRECTORY/user"
       rm "$RUNTIME_DIRECTORY/user"
-      ${lib.concatMapStrings (grant user [ "Write" "Describe" ] "topic") may.writes}
-      ${lib.concatMapStrings (grant user [ "Read" "Describe" ] "topic") may.reads}
-      ${lib.concatMapStrings (grant user [ "Read" ] "group") may.groups}
+      ${grant user [ "Write" "Describe" ] "topic" may.writes}
+      ${grant user [ "Read" "Describe" ] "topic" may.reads}
+      ${grant user [ "Read" ] "group" may.groups}
     '') clients.users
   );
 in

@@ -12,10 +12,42 @@ FROM_OUTSIDE = {22, 3000, 3001, 9094}
 
 def security(site: Site) -> None:
     node = site.node
-    with site.subtest("everything is up, and gold is in ClickHouse"):
+    with site.subtest("everything is up, and events are in bronze"):
         site.wait_until_up()
         site.simulate(5_000, seed=8)
         site.wait_until_read()
+
+    if site.kafka_clients:
+        with site.subtest(
+            "programs elsewhere write to Kafka what they may, and nothing else"
+        ):
+            node.wait_for_unit("kafka-users.service", timeout=PATIENCE)
+            site.simulate(
+                5_000,
+                seed=17,
+                ledger="/var/lib/goldrecord/ledger-17.json",
+                client="shop",
+            )
+            site.wait_until_read()
+            events = site.events()
+            assert events == 10_000, f"{events} events in bronze of 10000 events"
+            node.fail(
+                f"timeout 60 systemd-run --quiet --collect --wait --uid=goldrecord {site.coming_as('guest')} "
+                "-- $(command -v goldrecord-eventsim) simulate --kafka --events 100 --users 10"
+            )
+            assert site.events() == events, "a guest's events are in bronze"
+
+        with site.subtest("a secret that is not there is asked for by name"):
+            secret = "/etc/secrets/kafka-user-guest"
+            check = "goldrecord-credentials.service"
+            node.succeed(f"mv {secret} {secret}.away")
+            node.fail(f"systemctl restart {check}")
+            node.succeed(
+                f"journalctl --no-pager -o cat -u {check} | grep -F 'kafka-user-guest: there is no file {secret}'"
+            )
+            node.succeed(f"mv {secret}.away {secret}; systemctl restart {check}")
+
+    with site.subtest("gold is in ClickHouse"):
         site.build()
 
     with site.subtest("each of our services is confined"):
@@ -48,36 +80,6 @@ def security(site: Site) -> None:
             node.fail(
                 f"{site.curl('reader', site.reader_password)} --data-binary {shlex.quote(query)}"
             )
-
-    if site.kafka_clients:
-        with site.subtest(
-            "programs elsewhere write to Kafka what they may, and nothing else"
-        ):
-            node.wait_for_unit("kafka-users.service", timeout=PATIENCE)
-            site.simulate(
-                5_000,
-                seed=17,
-                ledger="/var/lib/goldrecord/ledger-17.json",
-                client="shop",
-            )
-            site.wait_until_read()
-            events = site.events()
-            assert events == 10_000, f"{events} events in bronze of 10000 events"
-            node.fail(
-                f"timeout 60 systemd-run --quiet --collect --wait --uid=goldrecord {site.coming_as('guest')} "
-                "-- $(command -v goldrecord-eventsim) simulate --kafka --events 100 --users 10"
-            )
-            assert site.events() == events, "a guest's events are in bronze"
-
-        with site.subtest("a secret that is not there is asked for by name"):
-            secret = "/etc/secrets/kafka-user-guest"
-            check = "goldrecord-credentials.service"
-            node.succeed(f"mv {secret} {secret}.away")
-            node.fail(f"systemctl restart {check}")
-            node.succeed(
-                f"journalctl --no-pager -o cat -u {check} | grep -F 'kafka-user-guest: there is no file {secret}'"
-            )
-            node.succeed(f"mv {secret}.away {secret}; systemctl restart {check}")
 
     with site.subtest("no secret is shown"):
         for unit in units:
