@@ -137,6 +137,11 @@ fn settings(arguments: &Arguments) -> anyhow::Result<Settings> {
         env!("CARGO_MANIFEST_DIR"),
         "/../../scripts/outside/exactly_once.py"
     );
+    // Asked for after the last fault, half an hour from now.
+    anyhow::ensure!(
+        Path::new(checker).is_file(),
+        "{checker} is not there, which compares the tables with the ledger: build this program in the checkout it is run in"
+    );
     Ok(Settings {
         minutes: arguments.minutes,
         seed: arguments.seed.unwrap_or_else(any_seed),

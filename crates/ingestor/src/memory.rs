@@ -98,6 +98,12 @@ impl Charge {
         self.bytes = bytes;
     }
 
+    /// So many bytes more, or fewer.
+    pub fn change(&mut self, by: isize) {
+        let bytes = self.bytes.checked_add_signed(by);
+        self.set(bytes.expect("no more is given back than was taken"));
+    }
+
     /// The bytes held.
     pub fn bytes(&self) -> usize {
         self.bytes

@@ -148,6 +148,7 @@ impl<'scope, 'env> Reading<'scope, 'env> {
             lake,
             cluster,
             probe,
+            budget,
             commands,
             ..
         } = &self.means;
@@ -164,7 +165,7 @@ impl<'scope, 'env> Reading<'scope, 'env> {
                 on_out_of_range: settings.on_out_of_range,
             },
             probe: Arc::clone(probe),
-            buffers: settings.buffer_bytes(),
+            budget: Arc::clone(budget),
             jobs: todo,
             replies: answers,
         };

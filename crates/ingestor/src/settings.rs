@@ -198,12 +198,13 @@ impl Settings {
 
     /// What one answer of a broker may hold, in bytes.
     pub(crate) fn fetch_bytes(&self) -> usize {
-        (self.memory / 16).clamp(1 << 20, 16 << 20)
+        (self.memory / 64).clamp(1 << 20, 4 << 20)
     }
 
-    /// What is left for our own buffers.
+    /// What is left for our own buffers. A quarter is for what is not counted: what the allocator keeps for a while, pages
+    /// on their way through zstd.
     pub(crate) fn buffer_bytes(&self) -> usize {
-        self.memory - self.queue_bytes() - self.fetch_bytes()
+        self.memory - self.memory / 4 - self.queue_bytes() - self.fetch_bytes()
     }
 }
 

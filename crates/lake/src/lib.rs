@@ -46,4 +46,4 @@ pub use log::schema::table_schema;
 pub use proposal::{Fence, MetadataChange, Outcome, Proposal, Refusal, TxnStep};
 pub use snapshot::{AddFile, Changes, EXPIRED_BEFORE, Snapshot, Stats};
 pub use table::{Table, TableSpec};
-pub use write::{Watch, WriteOptions, Writer};
+pub use write::{Meter, Watch, WriteOptions, Writer};

@@ -126,15 +126,15 @@ impl Store {
         }
     }
 
-    /// Writes a file that must not exist yet; on return it survives a power cut (on HDFS: as `dfs.datanode.synconclose` says).
-    pub(crate) async fn write_new(&self, path: &str, bytes: Bytes) -> Result<()> {
+    /// Writes a file of these pieces that must not exist yet; on return it survives a power cut (on HDFS: as `dfs.datanode.synconclose` says).
+    pub(crate) async fn write_new(&self, path: &str, pieces: Vec<Bytes>) -> Result<()> {
         match &self.backend {
             Backend::Local(root) => {
                 let file = root.join(path);
-                blocking(move || write_durably(&file, &bytes)).await
+                blocking(move || write_durably(&file, &pieces)).await
             }
             Backend::Hdfs { client, root } => {
-                Box::pin(hdfs_write(client, &format!("{root}/{path}"), bytes)).await
+                Box::pin(hdfs_write(client, &format!("{root}/{path}"), pieces)).await
             }
         }
         .map_err(|source| failed("write", path, source))
@@ -282,12 +282,18 @@ fn failed(action: &'static str, path: &str, source: object_store::Error) -> Erro
     }
 }
 
-async fn hdfs_write(client: &Client, path: &str, bytes: Bytes) -> Result<(), object_store::Error> {
+async fn hdfs_write(
+    client: &Client,
+    path: &str,
+    pieces: Vec<Bytes>,
+) -> Result<(), object_store::Error> {
     let mut file = client
         .create(path, WriteOptions::default())
         .await
         .map_err(from_hdfs)?;
-    file.write(bytes).await.map_err(from_hdfs)?;
+    for piece in pieces {
+        file.write(piece).await.map_err(from_hdfs)?;
+    }
     file.close().await.map_err(from_hdfs)
 }
 
@@ -350,7 +356,7 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-fn write_durably(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
+fn write_durably(path: &std::path::Path, pieces: &[Bytes]) -> io::Result<()> {
     let mut create = fs::OpenOptions::new();
     create.write(true).create_new(true);
     let mut file = match create.open(path) {
@@ -363,7 +369,9 @@ fn write_durably(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
         }
         opened => opened?,
     };
-    file.write_all(bytes)?;
+    for piece in pieces {
+        file.write_all(piece)?;
+    }
     file.sync_all()?;
     sync_parent(path)
 }

@@ -9,9 +9,19 @@ use goldrecord_lake::Lake;
 use goldrecord_maintenance::{Settings, Upkeep};
 use goldrecord_service::{Config, Shutdown, logs};
 
-/// Decoding and encoding run on other threads than those that free what they made.
+/// Records are read, decoded and encoded by other threads than those that free them, librdkafka's and zstd's buffers among
+/// them. glibc would keep several times what is in use for the threads that had it first.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// jemalloc reads it by this name: what was freed goes back to the system after half a second, not after ten, by a thread of
+/// its own, since threads that wait give nothing back; and few arenas keep it, however many processors there are.
+#[allow(
+    unsafe_code,
+    reason = "the name is jemalloc's own, and nothing else has it"
+)]
+#[unsafe(export_name = "malloc_conf")]
+static ALLOCATOR_OPTIONS: &[u8; 52] = b"background_thread:true,dirty_decay_ms:500,narenas:4\0";
 
 /// Keeps the lake in shape: compacts small files, writes checkpoints, removes what is old and whole days that are over.
 #[derive(Parser)]

@@ -1,7 +1,6 @@
 //! The files of a flush, and the commit that brings them into the table.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
@@ -13,7 +12,7 @@ use crate::error::Result;
 use crate::memory::Charge;
 use crate::metrics::Server;
 use crate::protocol::{Ending, Flush, Next};
-use crate::shared::Backoff;
+use crate::shared::{Backoff, lock};
 
 /// The files of the flush to come.
 #[derive(Default)]
@@ -22,16 +21,9 @@ pub(super) struct Files {
     writer: Option<(SchemaRef, Writer)>,
     /// Whole, and in no version yet.
     closed: Vec<AddFile>,
-    /// What waits in the writer, oldest first.
-    waiting: VecDeque<Charge>,
-    /// What the encoders hold; an estimate.
-    encoded: Vec<Charge>,
     /// A write failed: what was pushed is lost and must be read again.
     lost: bool,
 }
-
-/// Parquet's encoders hold about this part of what was pushed.
-const ENCODED_PART: usize = 4;
 
 impl Keeper<'_> {
     pub(super) fn push(
@@ -54,21 +46,15 @@ impl Keeper<'_> {
         }
         let (_, writer) = files.writer.get_or_insert_with(|| {
             let (metrics, topic) = (Arc::clone(&self.shared.metrics), self.topic.clone());
-            let writer = self.table.writer(snapshot, self.options());
-            let writer = writer.watched(Arc::new(move |took| metrics.encoded(&topic, took)));
+            let charge = Mutex::new(self.budget.charge(0));
+            let writer = (self.table.writer(snapshot, self.options()))
+                .watched(Arc::new(move |took| metrics.encoded(&topic, took)))
+                .metered(Arc::new(move |by| lock(&charge).change(by)));
             (Arc::clone(&snapshot.schema), writer)
         });
         match self.shared.runtime.block_on(writer.push(batch)) {
-            Ok(()) => {
-                files.waiting.push_back(charge);
-                let share = self.options().total_buffer_bytes;
-                while files.waiting.iter().map(Charge::bytes).sum::<usize>() > share
-                    && let Some(mut charge) = files.waiting.pop_front()
-                {
-                    charge.set(charge.bytes() / ENCODED_PART);
-                    files.encoded.push(charge);
-                }
-            }
+            // The writer tells by itself what it holds.
+            Ok(()) => drop(charge),
             Err(error) if error.is_unavailable() => self.lose(files, &error),
             Err(source) => return Err(self.lake_error(source)),
         }
@@ -82,8 +68,6 @@ impl Keeper<'_> {
         files.lost = true;
         files.writer = None;
         files.closed.clear();
-        files.waiting.clear();
-        files.encoded.clear();
     }
 
     /// Throws away what was written of rows that will be read again.
@@ -106,9 +90,6 @@ impl Keeper<'_> {
                 let metrics = &self.shared.metrics;
                 metrics.wrote(&self.topic, began.elapsed(), sizes);
                 files.closed.extend(written);
-                // What the lake has is held no more.
-                files.waiting.clear();
-                files.encoded.clear();
             }
             Err(error) if error.is_unavailable() => self.lose(files, &error),
             Err(source) => return Err(self.lake_error(source)),

@@ -20,7 +20,7 @@ use crate::bronze;
 use crate::consumer::Probe;
 use crate::decode::{Field, Misfit};
 use crate::error::{Error, Result};
-use crate::memory::Charge;
+use crate::memory::{Budget, Charge};
 use crate::metrics::Server;
 use crate::protocol::{Choice, Flush, Gate, Generation, Opened, Step};
 use crate::rewrite::failed;
@@ -73,8 +73,7 @@ pub(crate) struct Keeper<'a> {
     pub(crate) table: Table,
     pub(crate) choice: Choice,
     pub(crate) probe: Arc<Probe>,
-    /// What all buffers together may hold, in bytes.
-    pub(crate) buffers: usize,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) jobs: Receiver<Job>,
     pub(crate) replies: Sender<Reply>,
 }
@@ -169,7 +168,7 @@ impl Keeper<'_> {
 
     /// Rows wait in a writer for long runs of one day, within the topic's share of the memory.
     fn options(&self) -> WriteOptions {
-        let share = self.buffers / self.shared.topics() / 4;
+        let share = self.budget.limit() / self.shared.topics() / 4;
         WriteOptions {
             total_buffer_bytes: share,
             folder_buffer_bytes: share / 2,

@@ -42,6 +42,9 @@ pub(crate) struct Channels {
     pub(crate) replies: Receiver<Reply>,
 }
 
+/// So long records wait at least for others to be committed with, where memory is short.
+const CRAMPED: Duration = Duration::from_secs(1);
+
 pub(crate) struct Worker<'a> {
     shared: &'a Shared<'a>,
     name: String,
@@ -200,6 +203,8 @@ impl<'a> Worker<'a> {
         !self.topic.is_flying()
             && (self.is_full()
                 || since.elapsed() >= self.policy.interval
+                // What is read from now on would have no room before.
+                || (self.budget.is_over() && since.elapsed() >= CRAMPED)
                 || (self.shared.is_draining() && self.channels.events.is_empty()))
     }
 

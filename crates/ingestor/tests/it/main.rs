@@ -12,6 +12,7 @@ mod formats;
 mod group;
 mod limits;
 mod members;
+mod memory;
 mod metrics;
 mod on_hdfs;
 mod outside;

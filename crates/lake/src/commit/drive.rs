@@ -42,7 +42,7 @@ pub(crate) async fn create(to: Committer<'_>, spec: &TableSpec) -> Result<Snapsh
     let actions = check::creation(spec, Uuid::new_v4().to_string(), &uuid, now_ms())?;
     let temporary = names::temporary(to.table, &uuid);
     to.store
-        .write_new(&temporary, actions.to_json().into())
+        .write_new(&temporary, vec![actions.to_json().into()])
         .await?;
     let renamed = to
         .store
@@ -124,7 +124,7 @@ impl Committer<'_> {
                 failpoint("lake::commit::write")?;
                 match self
                     .store
-                    .write_new(temporary, Bytes::from(actions.to_json()))
+                    .write_new(temporary, vec![Bytes::from(actions.to_json())])
                     .await
                 {
                     Ok(()) => Event::Written,
@@ -233,7 +233,7 @@ impl Committer<'_> {
     /// Puts a file in its place at once and whole.
     async fn replace(self, path: &str, bytes: Bytes) -> Result<()> {
         let temporary = names::temporary(self.table, &Uuid::new_v4().to_string());
-        self.store.write_new(&temporary, bytes).await?;
+        self.store.write_new(&temporary, vec![bytes]).await?;
         self.store.rename_over(&temporary, path).await
     }
 }

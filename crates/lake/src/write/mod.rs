@@ -3,10 +3,13 @@
 mod align;
 mod dictionary;
 mod encode;
+mod held;
 pub(crate) mod partition;
+mod segments;
 mod stats;
 mod writer;
 
+pub use held::Meter;
 pub use writer::{Watch, Writer};
 pub(crate) use writer::{discard, location};
 

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::snapshot::{AddFile, Snapshot};
 use crate::store::Store;
 use crate::write::encode::{Encoded, Encoder};
+use crate::write::held::{Held, Meter};
 use crate::write::partition::{self, Key};
 use crate::write::{WriteOptions, align};
 
@@ -36,6 +37,7 @@ pub struct Writer {
     file_indexes: Vec<usize>,
     options: WriteOptions,
     watch: Option<Watch>,
+    meter: Option<Meter>,
     folders: BTreeMap<Key, Folder>,
     buffered: usize,
     turn: u64,
@@ -57,6 +59,7 @@ struct Target {
 struct Folder {
     batches: Vec<RecordBatch>,
     bytes: usize,
+    held: Held,
     encoder: Option<JoinHandle<Result<Encoder, ParquetError>>>,
     /// When rows were last handed to the encoder.
     turn: u64,
@@ -109,6 +112,7 @@ impl Writer {
             file_indexes,
             options,
             watch: None,
+            meter: None,
             folders: BTreeMap::new(),
             buffered: 0,
             turn: 0,
@@ -121,6 +125,13 @@ impl Writer {
     #[must_use]
     pub fn watched(mut self, watch: Watch) -> Self {
         self.watch = Some(watch);
+        self
+    }
+
+    /// The same, and what it holds in memory is told.
+    #[must_use]
+    pub fn metered(mut self, meter: Meter) -> Self {
+        self.meter = Some(meter);
         self
     }
 
@@ -137,6 +148,10 @@ impl Writer {
             let folder = self.folders.entry(key.clone()).or_default();
             folder.batches.push(rows);
             folder.bytes += bytes;
+            if folder.batches.len() == 1 {
+                folder.held = Held::new(self.meter.as_ref());
+            }
+            folder.held.set(folder.bytes);
             self.buffered += bytes;
             if folder.bytes >= self.options.folder_buffer_bytes {
                 self.hand_over(&key).await?;
@@ -160,19 +175,23 @@ impl Writer {
             .expect("only folders that exist are handed over");
         let running = folder.encoder.take();
         let batches = std::mem::take(&mut folder.batches);
-        self.buffered -= std::mem::take(&mut folder.bytes);
+        let bytes = std::mem::take(&mut folder.bytes);
+        let held = std::mem::take(&mut folder.held);
+        self.buffered -= bytes;
         self.turn += 1;
         folder.turn = self.turn;
         let mut encoder = if let Some(running) = running {
             self.target.joined(running.await)?
         } else {
             self.make_room().await?;
-            Encoder::new(Arc::clone(&self.target.file_schema), &self.options)
+            let schema = Arc::clone(&self.target.file_schema);
+            Encoder::new(schema, &self.options, Held::new(self.meter.as_ref()))
                 .map_err(|error| self.target.not_encoded(error))?
         };
         self.send(key, encoder.take_closed());
         let task = self.encoding(move || {
-            encoder.encode(&batches)?;
+            encoder.encode(&batches, bytes)?;
+            drop((batches, held));
             Ok(encoder)
         });
         if let Some(folder) = self.folders.get_mut(key) {
@@ -321,8 +340,13 @@ impl Target {
         let folder = partition::folder(&self.partition_columns, key);
         let physical = format!("{folder}part-{}.parquet", Uuid::new_v4());
         let size = file.bytes.len() as i64;
+        // Until it is there.
+        let _held = file.held;
         self.store
-            .write_new(&format!("{}/{physical}", self.table), file.bytes)
+            .write_new(
+                &format!("{}/{physical}", self.table),
+                file.bytes.into_pieces(),
+            )
             .await?;
         Ok(AddFile {
             path: partition::logged(&physical),

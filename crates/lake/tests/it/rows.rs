@@ -1,6 +1,7 @@
 //! Rows written and read back, with their statistics.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicIsize, Ordering};
 
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array,
@@ -9,6 +10,7 @@ use arrow::array::{
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Fields, Int32Type, Schema};
 use goldrecord_lake::{TableSpec, WriteOptions};
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use serde_json::json;
 
 use crate::lakes::{append, committed, local, numbers, read, rows, spec, write};
@@ -190,6 +192,77 @@ async fn a_long_stream_makes_files_near_the_target_and_loses_nothing() {
         numbers(&table, &snapshot).await,
         (0..30_000).collect::<Vec<_>>()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_tells_what_it_holds_until_it_holds_nothing() {
+    let test = local();
+    let table = test.lake.table("t");
+    let snapshot = table.create(&spec()).await.expect("creates");
+    let (now, most) = (Arc::new(AtomicIsize::new(0)), Arc::new(AtomicIsize::new(0)));
+    let (told, peak) = (Arc::clone(&now), Arc::clone(&most));
+    let options = WriteOptions {
+        folder_buffer_bytes: 10_000,
+        ..WriteOptions::default()
+    };
+    let mut writer = table
+        .writer(&snapshot, options)
+        .metered(Arc::new(move |by| {
+            let held = told.fetch_add(by, Ordering::SeqCst) + by;
+            assert!(held >= 0, "never less than nothing: {held}");
+            peak.fetch_max(held, Ordering::SeqCst);
+        }));
+    for chunk in 0..20i64 {
+        let (first, place) = (chunk * 100, (chunk % 3) as i32);
+        writer
+            .push(rows(Some(place), first..first + 100))
+            .await
+            .expect("takes");
+        assert!(
+            now.load(Ordering::SeqCst) > 0,
+            "rows wait, or are being encoded"
+        );
+    }
+    writer.finish().await.expect("finishes");
+    assert_eq!(now.load(Ordering::SeqCst), 0);
+    assert!(most.load(Ordering::SeqCst) > 10_000);
+}
+
+#[tokio::test]
+async fn large_values_do_not_make_pages_of_a_thousand() {
+    let test = local();
+    let table = test.lake.table("t");
+    let text = Field::new("text", arrow::datatypes::DataType::Utf8, true);
+    let spec = TableSpec {
+        schema: Arc::new(Schema::new(vec![text])),
+        partition_columns: Vec::new(),
+        ..spec()
+    };
+    let snapshot = table.create(&spec).await.expect("creates");
+    // Of different bytes, so that they stay large.
+    let values = (0..20u32).map(|n| {
+        let mut state = n + 1;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            char::from(b' ' + (state >> 24) as u8 % 95)
+        };
+        (0..1 << 20).map(|_| next()).collect::<String>()
+    });
+    let column: ArrayRef = Arc::new(StringArray::from_iter_values(values));
+    let batch = RecordBatch::try_new(Arc::clone(&snapshot.schema), vec![column]).expect("rows");
+    let mut writer = table.writer(&snapshot, WriteOptions::default());
+    writer.push(batch).await.expect("takes");
+    let files = writer.finish().await.expect("finishes");
+    let root = test.lake.url().trim_start_matches("file://").to_owned();
+    let file = std::fs::File::open(format!("{root}/t/{}", files[0].path)).expect("it is there");
+    let reader = SerializedFileReader::new(file).expect("it is Parquet");
+    let group = reader.get_row_group(0).expect("one row group");
+    let pages = group.get_column_page_reader(0).expect("one column");
+    let most = pages
+        .map(|page| page.expect("a page").num_values())
+        .max()
+        .expect("pages");
+    assert!(most <= 2, "{most} values of a megabyte in one page");
 }
 
 #[tokio::test]

@@ -198,7 +198,7 @@ pub struct Ingestor {
     pub flush_rows: u64,
     /// A topic is flushed when it holds this many bytes as they came from Kafka.
     pub flush_bytes: Bytes,
-    /// What all buffers together may hold; past it partitions are paused.
+    /// What all buffers together may hold; past it partitions are paused. The process holds up to twice as much.
     pub memory: Bytes,
     /// What differs for single topics, as `[ingestor.topic.NAME]`, and for those that a pattern finds, as
     /// `[ingestor.topic.'^PATTERN']`. A key of the name goes before one of the pattern.
