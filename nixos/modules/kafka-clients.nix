@@ -89,7 +89,8 @@ in
       default = false;
       description = ''
         Whether programs elsewhere may connect, over TLS and with a user's password (SCRAM-SHA-512). The credential
-        `kafka-server` is this broker's key and certificate chain, in that order in one PEM file.
+        `kafka-server` is this broker's key and certificate chain, in that order in one PEM file. All brokers must agree
+        on this and on the users.
       '';
     };
     port = options.port 9094 "Where they connect, from anywhere.";
