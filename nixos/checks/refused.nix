@@ -140,6 +140,45 @@ let
       };
       says = "wants settings.kafka.user and credentials.kafka-password";
     };
+    kafka-without-disks = {
+      module.services.goldrecord.kafka.disks = lib.mkForce [ ];
+      says = "services.goldrecord.kafka.disks is empty";
+    };
+    two-zookeepers = {
+      module.imports = [
+        (second { roles = [ "zookeeper" ]; })
+        { services.goldrecord.nodes.single.roles = [ "zookeeper" ]; }
+      ];
+      says = "2 machines have the role zookeeper";
+    };
+    datanode-without-namenode = {
+      module.imports = [
+        (roles [ "datanode" ])
+        { services.goldrecord.settings.lake.url = "hdfs://elsewhere:8020/lake"; }
+      ];
+      says = "no machine has the role namenode";
+    };
+    akhq-without-kafka = {
+      module = roles [ "akhq" ];
+      says = "services.goldrecord.akhq shows Kafka";
+    };
+    metabase-without-clickhouse = {
+      module = roles [ "metabase" ];
+      says = "services.goldrecord.metabase asks ClickHouse";
+    };
+    loader-without-clickhouse = {
+      module = roles [
+        "kafka"
+        "namenode"
+        "datanode"
+        "layers"
+      ];
+      says = "settings.clickhouse.url is not set";
+    };
+    registry-user-without-password = {
+      module.services.goldrecord.settings.registry.user = "reader";
+      says = "wants credentials.registry-password";
+    };
     clients-without-certificate = {
       module.services.goldrecord.kafka.clients.enable = true;
       says = "services.goldrecord.kafka wants the credential kafka-server";
