@@ -27,12 +27,7 @@ def failover(site: Site) -> None:
     with site.subtest(
         "the active one's machine dies under load, and the other takes over"
     ):
-        site.simulate(
-            EVENTS,
-            seed=10,
-            background=True,
-            ledger="/var/lib/goldrecord/ledger-10.json",
-        )
+        site.simulate(EVENTS, seed=9, background=True)
         first.crash()
         site.node.wait_until_succeeds(
             f"{state_of(second)} | grep -qx active", timeout=PATIENCE
@@ -51,7 +46,7 @@ def failover(site: Site) -> None:
 
     with site.subtest("a build on the lake that both have kept"):
         site.build()
-        site.verify(ledger=None)
+        site.verify()
         events = site.events()
         assert events == 2 * EVENTS, f"{events} events in bronze of {2 * EVENTS} events"
 

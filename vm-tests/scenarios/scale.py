@@ -13,13 +13,11 @@ def scale(site: Site) -> None:
         site.wait_until_read()
 
     with site.subtest("a second one is added under load, and shares"):
-        site.simulate(
-            EVENTS, seed=4, background=True, ledger="/var/lib/goldrecord/ledger-4.json"
-        )
+        site.simulate(EVENTS, seed=3, background=True)
         node.succeed("systemctl start goldrecord-ingestor@2.service", timeout=PATIENCE)
         wait_for_load(site)
         site.wait_until_read()
-        site.simulate(EVENTS, seed=5, ledger="/var/lib/goldrecord/ledger-5.json")
+        site.simulate(EVENTS, seed=3)
         site.wait_until_read()
         said = node.succeed(
             "journalctl --no-pager -o cat -u goldrecord-ingestor@2.service"
@@ -30,13 +28,13 @@ def scale(site: Site) -> None:
 
     with site.subtest("one is killed, and the other takes over what it had"):
         node.succeed("systemctl kill --signal=KILL goldrecord-ingestor@1.service")
-        site.simulate(EVENTS, seed=6, ledger="/var/lib/goldrecord/ledger-6.json")
+        site.simulate(EVENTS, seed=3)
         site.wait_until_up()
         site.wait_until_read()
 
     with site.subtest("one leaves, and the other reads everything"):
         node.succeed("systemctl stop goldrecord-ingestor@2.service", timeout=PATIENCE)
-        site.simulate(EVENTS, seed=7, ledger="/var/lib/goldrecord/ledger-7.json")
+        site.simulate(EVENTS, seed=3)
         site.wait_until_read()
 
     with site.subtest("nothing was lost or doubled"):

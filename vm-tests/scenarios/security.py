@@ -22,12 +22,7 @@ def security(site: Site) -> None:
             "programs elsewhere write to Kafka what they may, and nothing else"
         ):
             node.wait_for_unit("kafka-users.service", timeout=PATIENCE)
-            site.simulate(
-                5_000,
-                seed=17,
-                ledger="/var/lib/goldrecord/ledger-17.json",
-                client="shop",
-            )
+            site.simulate(5_000, seed=8, client="shop")
             site.wait_until_read()
             events = site.events()
             assert events == 10_000, f"{events} events in bronze of 10000 events"

@@ -87,7 +87,10 @@ class Site:
         client: str | None = None,
     ) -> None:
         """Simulated listeners to Kafka, with the ledger of the truth. In the background it is the unit `load`. With the
-        name of a client they come from elsewhere."""
+        name of a client they come from elsewhere.
+
+        Simulations of other seeds would number their sessions alike. The same one again sends the same events, and
+        each counts once: bronze has them all, and the ledger still is the truth of silver and gold."""
         wait = "--no-block" if background else "--wait"
         if client:
             wait += f" {self.coming_as(client)}"

@@ -24,13 +24,13 @@ def upgrade(site: Site, to_new: Callable[[], None]) -> None:
         site.charts_are_true()
 
     with site.subtest("and go on in the same tables"):
-        site.simulate(EVENTS, seed=19, ledger="/var/lib/goldrecord/ledger-19.json")
+        site.simulate(EVENTS, seed=18)
         site.wait_until_read()
         site.build()
-        site.verify(ledger=None)
+        site.verify()
         events = site.events()
         assert events == 2 * EVENTS, f"{events} events in bronze of {2 * EVENTS} events"
         site.node.succeed(
             "systemctl start goldrecord-lake-maintenance.service", timeout=PATIENCE
         )
-        site.verify(ledger=None)
+        site.verify()
