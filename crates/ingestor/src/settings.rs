@@ -198,7 +198,13 @@ impl Settings {
 
     /// What one answer of a broker may hold, in bytes.
     pub(crate) fn fetch_bytes(&self) -> usize {
-        (self.memory / 64).clamp(1 << 20, 4 << 20)
+        (self.memory / 32).clamp(1 << 20, 8 << 20)
+    }
+
+    /// What one partition may have of that: many find room, so that partitions go on side by side, and with them the days
+    /// that their events are of.
+    pub(crate) fn partition_fetch_bytes(&self) -> usize {
+        self.fetch_bytes() / 16
     }
 
     /// What is left for our own buffers. A quarter is for what is not counted: what the allocator keeps for a while, pages

@@ -111,6 +111,10 @@ pub(crate) fn connect(settings: &Settings, rebalancer: Rebalancer) -> Result<Mem
         )
         .set("fetch.max.bytes", settings.fetch_bytes().to_string())
         .set("message.max.bytes", settings.fetch_bytes().to_string())
+        .set(
+            "max.partition.fetch.bytes",
+            settings.partition_fetch_bytes().to_string(),
+        )
         .set("fetch.error.backoff.ms", "100")
         .set("check.crcs", "true");
     config

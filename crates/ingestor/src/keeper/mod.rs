@@ -168,7 +168,7 @@ impl Keeper<'_> {
 
     /// Rows wait in a writer for long runs of one day, within the topic's share of the memory.
     fn options(&self) -> WriteOptions {
-        let share = self.budget.limit() / self.shared.topics() / 4;
+        let share = self.budget.limit() / self.shared.topics() / 3;
         WriteOptions {
             total_buffer_bytes: share,
             folder_buffer_bytes: share / 2,
