@@ -3,8 +3,10 @@
     python scripts/outside/dbt_parity.py goldrecord-layers [--project-dir warehouse] [--dbt dbt]
 
 Compares what `dbt ls --output json` and `goldrecord-layers ls --output json` say of each node: its unique id and the
-nodes that it depends on. dbt's own reader then takes the manifest.json that `goldrecord-layers parse` writes. Needs
-dbt-core with dbt-duckdb. Exits with 0 when they say the same, 1 with the differences, 2 when a command fails.
+nodes that it depends on. dbt's own reader then takes the manifest.json that `goldrecord-layers parse` writes, and what
+it says of each node is compared with dbt's. Both then build a small project with a seed, models, tests, a failure and
+what is skipped by it, and leave run_results.json with the same results and the same exit code. Needs dbt-core with
+dbt-duckdb. Exits with 0 when they say the same, 1 with the differences, 2 when a command fails.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import sys
 import tempfile
 
 from dbt.artifacts.schemas.manifest import WritableManifest
+from dbt.artifacts.schemas.run import RunResultsArtifact
 
 RESOURCE_TYPES = ["model", "seed", "source", "test"]
 
@@ -67,11 +70,15 @@ def of_ours(layers: str, project: str, resource_type: str) -> dict[str, list[str
     return nodes([*command, "--project-dir", project])
 
 
-def manifest(layers: str, project: str, scratch: str) -> dict[str, list[str]]:
+# What both manifests say of a node.
+FIELDS = ["name", "resource_type", "package_name", "path", "original_file_path", "fqn"]
+
+
+def manifest(layers: str, project: str, folder: str) -> dict[str, list[str]]:
     """The nodes and edges of our manifest.json, as dbt reads it."""
     command = [layers, "--quiet", "parse", "--project-dir", project]
     done = subprocess.run(
-        [*command, "--target-path", scratch],
+        [*command, "--target-path", folder],
         capture_output=True,
         text=True,
         check=False,
@@ -80,12 +87,138 @@ def manifest(layers: str, project: str, scratch: str) -> dict[str, list[str]]:
         print(f"{' '.join(command)} left with {done.returncode}:", file=sys.stderr)
         print(done.stdout + done.stderr, file=sys.stderr)
         sys.exit(2)
-    read = WritableManifest.read_and_check_versions(f"{scratch}/manifest.json")
+    read = WritableManifest.read_and_check_versions(f"{folder}/manifest.json")
     return {
         # Sources have no edges, and those of seeds lead to macros alone.
         unique_id: sorted(getattr(getattr(node, "depends_on", None), "nodes", []))
         for unique_id, node in [*read.nodes.items(), *read.sources.items()]
     }
+
+
+def described(folder: str) -> dict[str, dict]:
+    """What a manifest.json says of its nodes, as far as both write it."""
+    with open(f"{folder}/manifest.json", encoding="utf-8") as file:
+        content = json.load(file)
+    found = {}
+    for unique_id, node in [*content["nodes"].items(), *content["sources"].items()]:
+        if node["resource_type"] not in RESOURCE_TYPES:
+            continue
+        said = {field: node[field] for field in FIELDS}
+        said["tags"] = sorted(node["tags"])
+        said["columns"] = sorted(node["columns"])
+        said["materialized"] = node["config"].get("materialized")
+        if node["resource_type"] == "source":
+            said["materialized"] = None
+        if node["resource_type"] == "test":
+            said["test"] = (node.get("test_metadata") or {}).get("name")
+            said["severity"] = node["config"]["severity"].lower()
+            said["attached_node"] = node.get("attached_node")
+        found[unique_id] = said
+    return found
+
+
+def same_descriptions(theirs: dict[str, dict], ours: dict[str, dict]) -> bool:
+    wrong = [
+        f"  {name}: {key} is {theirs[name][key]!r} for dbt, {ours[name].get(key)!r} for goldrecord-layers"
+        for name in sorted(set(theirs) & set(ours))
+        for key in theirs[name]
+        if theirs[name][key] != ours[name].get(key)
+    ]
+    if wrong:
+        print("manifest.json says other things of nodes than dbt's:")
+        print("\n".join(wrong))
+    else:
+        print(f"manifest.json: the same said of {len(theirs)} nodes")
+    return not wrong
+
+
+# A project in which something of every kind happens.
+SMALL = {
+    "dbt_project.yml": "name: small\nversion: '1.0'\nprofile: small\nmodels: {small: {+materialized: table}}\n",
+    "profiles.yml": """small:
+  target: duckdb
+  outputs:
+    duckdb: {type: duckdb, path: "{{ env_var('GOLDRECORD_DUCKDB') }}", schema: small}
+    prod: {type: goldrecord, database: lake, schema: small}
+""",
+    "seeds/days.csv": "day,n\n2026-01-01,1\n2026-01-02,2\n",
+    "models/a.sql": "select day, n from {{ ref('days') }}",
+    "models/b.sql": "{{ config(materialized='view') }} select n * 2 as n from {{ ref('a') }}",
+    "models/below.sql": "select n from {{ ref('failing') }}",
+    "models/failing.sql": "select n from {{ ref('a') }}",
+    "models/models.yml": """models:
+  - name: a
+    columns: [{name: day, data_tests: [unique, not_null]}]
+  - name: b
+    columns:
+      - name: n
+        data_tests: [{accepted_values: {arguments: {values: [2], quote: false}, config: {severity: warn}}}]
+  - name: failing
+    columns: [{name: n, data_tests: [{accepted_values: {arguments: {values: [7], quote: false}}}]}]
+""",
+    "tests/none_is_negative.sql": "select n from {{ ref('a') }} where n < 0",
+}
+
+
+def results(command: list[str], folder: str, environment: dict[str, str]):
+    """A build's exit code, and how each node ended by its run_results.json, as dbt reads it."""
+    done = subprocess.run(
+        [*command, "--target-path", folder],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | environment,
+    )
+    try:
+        read = RunResultsArtifact.read_and_check_versions(f"{folder}/run_results.json")
+    except Exception as problem:  # whatever dbt's reader finds wrong
+        print(f"{' '.join(command)} left no results: {problem}", file=sys.stderr)
+        print(done.stdout + done.stderr, file=sys.stderr)
+        sys.exit(2)
+    ended = {
+        result.unique_id: (str(result.status), result.failures or 0)
+        for result in read.results
+    }
+    return done.returncode, ended
+
+
+def same_results(layers: str, dbt: str, scratch: str) -> bool:
+    project = f"{scratch}/small"
+    for path, text in SMALL.items():
+        os.makedirs(os.path.dirname(f"{project}/{path}"), exist_ok=True)
+        with open(f"{project}/{path}", "w", encoding="utf-8") as file:
+            file.write(text)
+    with open(f"{scratch}/small.toml", "w", encoding="utf-8") as file:
+        file.write(f'[lake]\nurl = "file://{scratch}/small-lake"\n')
+    os.makedirs(f"{scratch}/small-lake")
+    environment = {
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "GOLDRECORD_DUCKDB": f"{scratch}/small.duckdb",
+    }
+    places = ["--project-dir", project, "--profiles-dir", project]
+    theirs = results(
+        [dbt, "build", *places, "--log-path", scratch, "--target", "duckdb"],
+        f"{scratch}/small-dbt",
+        environment,
+    )
+    ours = results(
+        [layers, "build", *places]
+        + ["--config", f"{scratch}/small.toml", "--target", "prod"],
+        f"{scratch}/small-ours",
+        environment,
+    )
+    if theirs == ours:
+        print(
+            f"run_results.json: the same {len(ours[1])} results, exit code {ours[0]}"
+        )
+        return True
+    print(f"build: exit code {theirs[0]} of dbt, {ours[0]} of goldrecord-layers")
+    for name in sorted(set(theirs[1]) | set(ours[1])):
+        if theirs[1].get(name) != ours[1].get(name):
+            print(
+                f"  {name}: {theirs[1].get(name)} of dbt, {ours[1].get(name)} of goldrecord-layers"
+            )
+    return False
 
 
 def main() -> int:
@@ -122,7 +255,9 @@ def main() -> int:
                     print(
                         f"  {name} depends on {theirs[name]} for dbt, {ours[name]} for goldrecord-layers"
                     )
-        written = manifest(arguments.layers, arguments.project_dir, scratch)
+        written = manifest(
+            arguments.layers, arguments.project_dir, f"{scratch}/ours"
+        )
         if written == listed:
             print(f"manifest.json: dbt reads the same {len(written)} nodes")
         else:
@@ -133,6 +268,10 @@ def main() -> int:
                     print(
                         f"  {name}: {written.get(name)} there, {listed.get(name)} for dbt"
                     )
+        differ |= not same_descriptions(
+            described(scratch), described(f"{scratch}/ours")
+        )
+        differ |= not same_results(arguments.layers, arguments.dbt, scratch)
     return 1 if differ else 0
 
 

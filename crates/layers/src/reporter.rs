@@ -75,6 +75,20 @@ pub enum Status {
     Skipped,
 }
 
+impl Status {
+    /// dbt's word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+            Self::Error => "error",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
 /// How a node ended, and with what.
 #[derive(Clone, Debug)]
 pub struct NodeResult {

@@ -54,6 +54,11 @@ impl Invocation {
         Self { id, started_at }
     }
 
+    /// Its id, a UUID.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// The `metadata` that every file begins with.
     fn metadata(&self, schema: &str) -> Value {
         json!({

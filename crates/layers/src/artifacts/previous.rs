@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{MANIFEST, RUN_RESULTS};
-use crate::manifest::Node;
+use crate::manifest::{Node, Relation};
 use crate::{Error, Result};
 
 /// The project and the results of an earlier command.
@@ -24,6 +24,8 @@ pub struct Previous {
 struct Then {
     fingerprint: Option<String>,
     relation: Option<String>,
+    /// Where its rows lay, of models and seeds.
+    place: Option<Relation>,
     description: String,
 }
 
@@ -41,7 +43,9 @@ impl Previous {
         for kind in ["nodes", "sources", "exposures"] {
             for (unique_id, node) in manifest[kind].as_object().into_iter().flatten() {
                 let text = |key: &str| node[key].as_str().map(str::to_owned);
+                let place = text("relation_name").and(text("schema")).zip(text("alias"));
                 let then = Then {
+                    place: place.map(|(schema, alias)| Relation::new(schema, alias)),
                     fingerprint: text("fingerprint"),
                     relation: text("relation_name"),
                     description: text("description").unwrap_or_default(),
@@ -81,6 +85,11 @@ impl Previous {
         self.nodes
             .get(&node.unique_id)
             .is_some_and(|then| then.relation != node.relation.as_ref().map(ToString::to_string))
+    }
+
+    /// Where a model's or seed's rows lay; `None` if it was not there or kept none.
+    pub fn place(&self, unique_id: &str) -> Option<&Relation> {
+        self.nodes.get(unique_id)?.place.as_ref()
     }
 
     /// Whether the node was there with another description.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::recorder::Times;
 use super::{Invocation, time};
 use crate::manifest::{Manifest, ResourceType};
-use crate::reporter::{BuildReport, NodeResult, Status};
+use crate::reporter::{BuildReport, NodeResult};
 
 /// The file's content. `arguments` are those of the command that matter to whoever runs it again.
 pub fn run_results_json(
@@ -57,7 +57,7 @@ fn one(manifest: &Manifest, result: &NodeResult, times: Option<&Times>) -> Value
     let is_table = node.is_some_and(|node| node.resource_type != ResourceType::Test);
     let compiled_code = node.and_then(|node| node.compiled_code.as_deref());
     json!({
-        "status": status(result.status),
+        "status": result.status.as_str(),
         "timing": timing,
         "thread_id": "main",
         "execution_time": result.elapsed.as_secs_f64(),
@@ -75,24 +75,13 @@ fn one(manifest: &Manifest, result: &NodeResult, times: Option<&Times>) -> Value
     })
 }
 
-/// dbt's word for how a node ended.
-fn status(status: Status) -> &'static str {
-    match status {
-        Status::Success => "success",
-        Status::Pass => "pass",
-        Status::Warn => "warn",
-        Status::Fail => "fail",
-        Status::Error => "error",
-        Status::Skipped => "skipped",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::manifest::tests::{manifest, node};
+    use crate::reporter::Status;
 
     #[test]
     fn a_result_has_what_dbt_users_read() {

@@ -73,6 +73,10 @@ pub(super) enum Command {
     Parse,
     /// Run what failed or was skipped in the last `build`, `run`, `test` or `seed`.
     Retry(Retry),
+    /// Remove the folders of `clean-targets`.
+    Clean,
+    /// Check that the project, its profile and the lake are found.
+    Debug,
     /// What the lake knows of a model.
     State {
         #[command(subcommand)]
@@ -125,12 +129,32 @@ pub(super) struct Run {
     /// Start nothing more after the first failure.
     #[arg(long, short = 'x')]
     pub(super) fail_fast: bool,
+    /// Read nothing: tables are made with their columns and no rows. Never published.
+    #[arg(long)]
+    pub(super) empty: bool,
+    #[command(flatten)]
+    pub(super) defer: Defer,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Defer {
+    /// What is not selected and not there is read where the manifest of `--state` has it.
+    #[arg(long)]
+    pub(super) defer: bool,
+    /// With `--defer`: read it there even where it is here too.
+    #[arg(long, requires = "defer")]
+    pub(super) favor_state: bool,
+    /// The folder of the manifest for `--defer`; else that of `--state`.
+    #[arg(long, value_name = "DIR")]
+    pub(super) defer_state: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
 pub(super) struct Compile {
     #[command(flatten)]
     pub(super) pick: Pick,
+    #[command(flatten)]
+    pub(super) defer: Defer,
     /// A query with Jinja instead of nodes.
     #[arg(long, value_name = "SQL", conflicts_with_all = ["select", "selector"])]
     pub(super) inline: Option<String>,

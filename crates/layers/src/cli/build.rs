@@ -61,6 +61,7 @@ pub(super) async fn build(
     let flags = Flags {
         full_refresh: run.full_refresh,
         fail_fast: run.fail_fast,
+        empty: run.empty,
     };
     these(cli, printer, manifest, invocation, kind, selected, flags).await
 }
@@ -70,6 +71,7 @@ pub(super) async fn build(
 pub(super) struct Flags {
     pub(super) full_refresh: bool,
     pub(super) fail_fast: bool,
+    pub(super) empty: bool,
 }
 
 /// Build these nodes, and leave `run_results.json`.
@@ -93,7 +95,8 @@ pub(super) async fn these(
         memory: config.layers.memory.0 as usize,
         full_refresh: flags.full_refresh,
         fail_fast: flags.fail_fast,
-        publish: manifest.target == config.layers.target,
+        // Nobody reads tables that were emptied to try the project out.
+        publish: manifest.target == config.layers.target && !flags.empty,
     };
     let lake = Lake::open(&config.lake.url)?;
     let shutdown = Shutdown::on_signals().map_err(|error| Error::Usage(error.to_string()))?;

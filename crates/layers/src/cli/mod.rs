@@ -2,13 +2,16 @@
 
 mod arguments;
 mod build;
+mod clean;
 mod compile;
+mod debug;
+mod defer;
 mod list;
 mod retry;
 mod show;
 mod state;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -50,14 +53,13 @@ pub async fn run(cli: Cli) -> Exit {
         Box::new(std::io::stdout())
     };
     let lists = matches!(cli.command, Command::Ls(_) | Command::State { .. });
-    let printer = Printer::new(cli.common.log_format, cli.common.quiet, out);
+    let invocation = Invocation::begin();
+    let printer =
+        Printer::new(cli.common.log_format, cli.common.quiet, out).of_invocation(invocation.id());
     if !lists {
-        printer.info(&format!(
-            "Running with goldrecord-layers={}",
-            env!("CARGO_PKG_VERSION")
-        ));
+        printer.version();
     }
-    match execute(&cli, &printer, lists).await {
+    match execute(&cli, &printer, &invocation, lists).await {
         Ok(exit) => exit,
         Err(error) => {
             printer.error(&format!("Encountered an error:\n{error}"));
@@ -71,8 +73,12 @@ pub async fn run(cli: Cli) -> Exit {
     }
 }
 
-async fn execute(cli: &Cli, printer: &Printer, lists: bool) -> Result<Exit> {
-    let invocation = Invocation::begin();
+async fn execute(
+    cli: &Cli,
+    printer: &Printer,
+    invocation: &Invocation,
+    lists: bool,
+) -> Result<Exit> {
     let full_refresh = match &cli.command {
         Command::Build(run) | Command::Run(run) | Command::Test(run) | Command::Seed(run) => {
             run.full_refresh
@@ -85,7 +91,13 @@ async fn execute(cli: &Cli, printer: &Printer, lists: bool) -> Result<Exit> {
         Command::Show(show) => show.inline.clone(),
         _ => None,
     };
-    let options = Options {
+    let empty = match &cli.command {
+        Command::Build(run) | Command::Run(run) | Command::Test(run) | Command::Seed(run) => {
+            run.empty
+        }
+        _ => false,
+    };
+    let mut options = Options {
         profiles_dir: cli.common.profiles_dir.clone(),
         profile: cli.common.profile.clone(),
         target: cli.common.target.clone(),
@@ -98,8 +110,34 @@ async fn execute(cli: &Cli, printer: &Printer, lists: bool) -> Result<Exit> {
             .unwrap_or_default(),
         full_refresh,
         inline,
+        lake: configuration(&cli.common)
+            .ok()
+            .map(|config| config.lake.url),
+        empty,
+        deferred: BTreeMap::new(),
     };
-    let mut manifest = project::load(&project_dir(&cli.common)?, &options)?;
+    match cli.command {
+        Command::Clean => return clean::clean(printer, &project_dir(&cli.common)?, &options),
+        Command::Debug => {
+            return debug::debug(cli, printer, project_dir(&cli.common), &options).await;
+        }
+        _ => {}
+    }
+    let root = project_dir(&cli.common)?;
+    let mut manifest = project::load(&root, &options)?;
+    let defer = match &cli.command {
+        Command::Build(run) | Command::Run(run) | Command::Test(run) | Command::Seed(run) => {
+            Some((&run.pick, &run.defer))
+        }
+        Command::Compile(compile) => Some((&compile.pick, &compile.defer)),
+        _ => None,
+    };
+    if let Some((pick, defer)) = defer {
+        options.deferred = defer::deferred(cli, printer, &manifest, pick, defer).await?;
+        if !options.deferred.is_empty() {
+            manifest = project::load(&root, &options)?;
+        }
+    }
     if let Some(path) = &cli.common.target_path {
         manifest.target_path = path.display().to_string();
     }
@@ -115,17 +153,18 @@ async fn execute(cli: &Cli, printer: &Printer, lists: bool) -> Result<Exit> {
             printer,
             manifest,
             MANIFEST,
-            &manifest_json(manifest, &invocation),
+            &manifest_json(manifest, invocation),
         );
     }
-    let build = |kind, run| build::build(cli, printer, manifest, &invocation, kind, run);
+    let build = |kind, run| build::build(cli, printer, manifest, invocation, kind, run);
     match &cli.command {
-        Command::Parse => Ok(Exit::Done),
+        // The last two are done: they need no nodes.
+        Command::Parse | Command::Clean | Command::Debug => Ok(Exit::Done),
         Command::Build(run) => build(Kind::Build, run).await,
         Command::Run(run) => build(Kind::Run, run).await,
         Command::Test(run) => build(Kind::Test, run).await,
         Command::Seed(run) => build(Kind::Seed, run).await,
-        Command::Retry(retry) => retry::retry(cli, printer, manifest, &invocation, retry).await,
+        Command::Retry(retry) => retry::retry(cli, printer, manifest, invocation, retry).await,
         Command::Ls(list) => list::ls(cli, printer, manifest, list).await,
         Command::Compile(compile) => compile::compile(printer, manifest, compile),
         Command::Show(show) => show::show(cli, printer, manifest, show).await,

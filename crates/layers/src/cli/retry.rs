@@ -38,6 +38,7 @@ pub(super) async fn retry(
     let flags = Flags {
         full_refresh: retry.full_refresh,
         fail_fast: retry.fail_fast,
+        empty: false,
     };
     build::these(cli, printer, manifest, invocation, kind, selected, flags).await
 }

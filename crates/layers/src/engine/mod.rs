@@ -9,6 +9,7 @@ mod build;
 mod checks;
 mod copies;
 mod explain;
+pub(crate) mod introspect;
 pub(crate) mod lineage;
 mod order;
 mod plan;

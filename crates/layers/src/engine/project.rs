@@ -110,7 +110,7 @@ impl<'a> Project<'a> {
         match (node.resource_type, node.config.materialized) {
             (ResourceType::Seed, _) => {
                 let session = self.engine.session([]);
-                let seed = Seed::read(self.manifest, node, &session).await?;
+                let seed = Seed::read(&self.manifest.root, node, &session).await?;
                 plan::check_partitions(node, &seed.schema())?;
                 Ok(Some(Planned::Seed(seed)))
             }

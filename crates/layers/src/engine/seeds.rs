@@ -1,7 +1,7 @@
 //! Seeds: CSV files of the project as rows with types.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
@@ -11,7 +11,7 @@ use datafusion::prelude::SessionContext;
 use sha2::{Digest, Sha256};
 
 use crate::diagnostics::{Diagnostic, place};
-use crate::manifest::{Manifest, Node};
+use crate::manifest::Node;
 use crate::{Error, Result};
 
 /// A seed as read.
@@ -25,8 +25,8 @@ pub struct Seed {
 
 impl Seed {
     /// Read a seed's file. `session` knows the SQL types that `column_types` may name.
-    pub async fn read(manifest: &Manifest, node: &Node, session: &SessionContext) -> Result<Self> {
-        let path: PathBuf = manifest.root.join(&node.original_file_path);
+    pub async fn read(root: &Path, node: &Node, session: &SessionContext) -> Result<Self> {
+        let path = root.join(&node.original_file_path);
         let bytes = std::fs::read(&path).map_err(|error| Error::file(&path, error))?;
         let hash = Sha256::new()
             .chain_update(&node.fingerprint)

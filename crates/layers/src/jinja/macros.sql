@@ -67,6 +67,10 @@ where child.{{ column_name }} is not null
 )
 {% endtest %}
 
+{% macro should_store_failures() -%}
+    {%- do return(config.get('store_failures') or false) -%}
+{%- endmacro %}
+
 {% macro type_string() %}varchar{% endmacro %}
 {% macro type_timestamp() %}timestamp{% endmacro %}
 {% macro type_int() %}int{% endmacro %}

@@ -17,13 +17,13 @@ use serde_norway::{Mapping, Value as Yaml};
 
 use crate::diagnostics::{Diagnostic, place};
 use context::{
-    ADAPTER, Adapter, BUILTINS, ConfigFunction, Exceptions, FRAME, Frame, MacroCall, Namespace,
-    RelationValue, VarFunction,
+    ADAPTER, Adapter, Api, BUILTINS, ConfigFunction, Exceptions, FRAME, Frame, MacroCall, Modules,
+    Namespace, RelationValue, VarFunction,
 };
 
 pub use packages::Package;
 pub use python::python_str;
-pub use values::serialized;
+pub use values::{mutable, serialized};
 
 /// The module that imports all macro files; every template imports it first.
 const MACROS: &str = "__macros__";
@@ -158,6 +158,7 @@ impl Jinja {
         let adapter = Value::from_object(Adapter {
             macros: jinja.macros.clone(),
             search: globals.dispatch.clone(),
+            dialect: dialect(globals),
         });
         jinja.environment.add_global("adapter", adapter);
         if let Err(error) = jinja.environment.add_template_owned(MACROS, imports) {
@@ -348,6 +349,12 @@ impl Jinja {
     }
 }
 
+/// The `type` of the profile: whose macros are taken where there are none for this adapter.
+fn dialect(globals: &Globals) -> String {
+    let named = globals.target.get("type").and_then(Yaml::as_str);
+    named.unwrap_or(ADAPTER).to_owned()
+}
+
 fn environment(globals: &Globals) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_debug(true);
@@ -377,6 +384,8 @@ fn environment(globals: &Globals) -> Environment<'static> {
         "var",
         Value::from_object(VarFunction(Arc::new(globals.vars.clone()))),
     );
+    environment.add_global("api", Value::from_object(Api));
+    environment.add_global("modules", Value::from_object(Modules));
     environment.add_global("exceptions", Value::from_object(Exceptions));
     environment.add_global("target", values::serialized(&globals.target));
     environment.add_global("project_name", Value::from(globals.project.as_str()));
@@ -388,7 +397,7 @@ fn environment(globals: &Globals) -> Environment<'static> {
             ("WHICH", Value::from("build")),
         ]),
     );
-    environment.add_global("adapter_type", Value::from(ADAPTER));
+    environment.add_global("adapter_type", Value::from(dialect(globals)));
     environment.add_global("none", Value::from(()));
     environment
 }

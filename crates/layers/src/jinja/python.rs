@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use minijinja::value::{ObjectRepr, Value, ValueKind};
 
+use super::context::RelationValue;
 use super::values::pairs;
 
 /// A value as Python's `str()` shows it: `None`, `True`, `['a', 1]`.
@@ -64,9 +65,9 @@ fn repr(value: &Value, out: &mut String) {
             out.push(close);
         }
         ValueKind::Map
-            if value
-                .as_object()
-                .is_none_or(|object| object.repr() == ObjectRepr::Map) =>
+            if value.as_object().is_none_or(|object| {
+                object.repr() == ObjectRepr::Map && !object.is::<RelationValue>()
+            }) =>
         {
             out.push('{');
             for (index, (key, item)) in pairs(value).iter().enumerate() {

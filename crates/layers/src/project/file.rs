@@ -82,6 +82,8 @@ pub struct ProjectFile {
     pub packages_path: String,
     /// Where compiled SQL goes.
     pub target_path: String,
+    /// What `clean` removes.
+    pub clean_targets: Vec<String>,
     /// `vars`, those of the command line and of the package merged in.
     pub vars: Mapping,
 }
@@ -146,6 +148,7 @@ impl ProjectFile {
                     ))
                 }),
         };
+        let target_path = yaml::text(&file.content, "target-path").unwrap_or("target");
         let mut vars = Mapping::new();
         let declared = file.map(&file.content, "vars", None)?;
         for (key, value) in &declared {
@@ -169,9 +172,8 @@ impl ProjectFile {
             packages_path: yaml::text(&file.content, "packages-install-path")
                 .unwrap_or("dbt_packages")
                 .to_owned(),
-            target_path: yaml::text(&file.content, "target-path")
-                .unwrap_or("target")
-                .to_owned(),
+            clean_targets: paths("clean-targets", &[target_path])?,
+            target_path: target_path.to_owned(),
             vars,
             name,
             file,
@@ -268,10 +270,13 @@ impl Target {
             ("profile_name", wanted),
             ("schema", &schema),
             ("database", crate::manifest::DATABASE),
-            ("type", crate::jinja::context::ADAPTER),
         ] {
             values.insert(key.into(), value.into());
         }
+        // A profile of another adapter chooses that one's branches and macros.
+        values
+            .entry("type".into())
+            .or_insert_with(|| crate::jinja::context::ADAPTER.into());
         Ok(Self {
             is_default: name == default,
             name,

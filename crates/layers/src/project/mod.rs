@@ -12,6 +12,7 @@ mod parse;
 mod properties;
 pub(crate) mod yaml;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +24,7 @@ pub use file::{ProjectFile, Target};
 
 use crate::jinja::context::Frame;
 use crate::jinja::{Globals, Jinja};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Relation};
 use crate::{Error, Result};
 
 /// How a project is loaded.
@@ -41,6 +42,12 @@ pub struct Options {
     pub full_refresh: bool,
     /// A query of the command line: it becomes the analysis [`INLINE`].
     pub inline: Option<String>,
+    /// The lake that templates may ask about tables; without one, a template that asks is an error.
+    pub lake: Option<String>,
+    /// Whether everything that is read is without rows.
+    pub empty: bool,
+    /// Nodes that are read where another target has them, by unique id.
+    pub deferred: BTreeMap<String, Relation>,
 }
 
 /// The name of the query that the command line holds.
@@ -81,13 +88,32 @@ pub fn load(dir: &Path, options: &Options) -> Result<Manifest> {
         "exposures",
     ] {
         if let Some(value) = project.file.content.get(section) {
+            let value = &without_hooks(value);
             let rendered =
                 bare.native_yaml("dbt_project.yml", value, &empty_frame(&project.name))?;
             project.file.content.insert(section.into(), rendered);
         }
     }
     let drafts = parse::parse(&project, &target, &globals, options.inline.as_deref())?;
-    compile::compile(&project, &target, drafts)
+    compile::compile(&project, &target, drafts, options)
+}
+
+/// Configuration by folder without hooks: these are templates of the moment when they run.
+fn without_hooks(value: &Yaml) -> Yaml {
+    const HOOKS: &[&str] = &["pre-hook", "post-hook", "pre_hook", "post_hook"];
+    let Yaml::Mapping(mapping) = value else {
+        return value.clone();
+    };
+    let is_hook = |key: &Yaml| {
+        key.as_str()
+            .is_some_and(|key| HOOKS.contains(&key.trim_start_matches('+')))
+    };
+    mapping
+        .iter()
+        .filter(|(key, _)| !is_hook(key))
+        .map(|(key, value)| (key.clone(), without_hooks(value)))
+        .collect::<Mapping>()
+        .into()
 }
 
 /// A string of a file that is read before the target is known: only `env_var` and `var`.
@@ -97,7 +123,7 @@ fn render_early(file: &str, text: &str, vars: &Mapping) -> Result<String> {
         vars: vars.clone(),
         target: Mapping::new(),
         full_refresh: false,
-        dispatch: std::collections::BTreeMap::new(),
+        dispatch: BTreeMap::new(),
     };
     Ok(Jinja::bare(&globals).render(file, text, &empty_frame(""))?)
 }

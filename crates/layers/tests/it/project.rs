@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use goldrecord_layers::Manifest;
 use goldrecord_layers::manifest::{Materialized, ResourceType, Severity};
 use goldrecord_layers::project::{Options, load};
+use goldrecord_layers::{Manifest, Relation};
 use tempfile::TempDir;
 
 fn shop() -> PathBuf {
@@ -91,6 +91,31 @@ fn an_ephemeral_model_is_a_table_expression_of_its_reader() {
          select * from c ), customers as ( select * from __dbt__cte__stg_customers ) select o.id, o.customer, \
          o.amount from \"lake\".\"staging\".\"stg_orders\" as o join customers as c on c.id = o.customer"
     );
+}
+
+#[test]
+fn an_empty_run_reads_no_rows_and_a_deferred_node_is_read_elsewhere() {
+    let orders = "model.shop.stg_orders".to_owned();
+    let elsewhere = Relation::new("prod_staging", "stg_orders");
+    let options = Options {
+        empty: true,
+        deferred: [(orders, elsewhere)].into(),
+        ..options(&shop())
+    };
+    let manifest = load(&shop(), &options).expect("valid");
+    let sql = compiled(&manifest, "model.shop.orders");
+    let read = "from (select * from \"lake\".\"prod_staging\".\"stg_orders\" where false) as o";
+    assert!(sql.contains(read), "{sql}");
+}
+
+#[test]
+fn hooks_in_the_project_file_are_templates_for_later() {
+    let folder = copy(&shop());
+    let path = folder.path().join("dbt_project.yml");
+    let text = std::fs::read_to_string(&path).expect("read");
+    let hook = "seeds:\n  +post-hook: \"{% do adapter.drop_relation(this) %}\"\n";
+    std::fs::write(&path, text.replace("seeds:\n", hook)).expect("written");
+    load(folder.path(), &options(folder.path())).expect("valid");
 }
 
 #[test]

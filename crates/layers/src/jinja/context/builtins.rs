@@ -12,6 +12,7 @@ use super::frame;
 use super::macros::{MacroCall, macro_key, returned};
 use super::messages::{log, print};
 use super::references::{reference, source};
+use super::warehouse::{load_relation, load_result, run_query, statement};
 use crate::diagnostics::Diagnostic;
 use crate::jinja::calls::{diagnosed, failure, only, with_default};
 use crate::jinja::values::{mutable, serialized};
@@ -106,9 +107,10 @@ pub const BUILTINS: &[Builtin] = &[
         let text: &str = only(args)?;
         Ok(Value::from(crate::project::md5(text)))
     }),
-    Builtin("run_query", query),
-    Builtin("statement", query),
-    Builtin("load_result", query),
+    Builtin("run_query", run_query),
+    Builtin("statement", statement),
+    Builtin("load_result", load_result),
+    Builtin("load_relation", load_relation),
     Builtin("__macro", |_, args| {
         let name: &str = only(args)?;
         Ok(Value::from_object(MacroCall(name.to_owned())))
@@ -151,17 +153,6 @@ fn env_var(_: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
                 .help(format!("set it, or give a default: env_var('{name}', '…')")),
         )),
     }
-}
-
-/// What would run a query.
-pub(super) fn query(state: &mut State<'_, '_>, _: &[Value]) -> Result<Value, Error> {
-    if frame(state)?.graph.is_none() {
-        return Ok(Value::from(()));
-    }
-    Err(diagnosed(
-        Diagnostic::new("templates cannot run queries: models are planned before anything runs")
-            .help("put the values into a seed, a var or the model's own SQL"),
-    ))
 }
 
 #[cfg(test)]

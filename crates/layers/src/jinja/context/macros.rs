@@ -7,7 +7,8 @@ use minijinja::value::{Kwargs, Object, ObjectRepr, Value, from_args};
 use minijinja::{Error, State};
 
 use super::ADAPTER;
-use super::builtins::query;
+use super::columns::quoted;
+use super::warehouse::{columns_in, get_relation};
 use crate::diagnostics::Diagnostic;
 use crate::jinja::calls::{diagnosed, failure, only, unknown_method};
 
@@ -94,13 +95,19 @@ pub struct Adapter {
     pub macros: Arc<Vec<String>>,
     /// In which packages a package's macros are looked for, where the project says so.
     pub search: BTreeMap<String, Vec<String>>,
+    /// The `type` of the profile, whose macros stand between this adapter's and the default.
+    pub dialect: String,
 }
 
 impl Adapter {
     /// The macros that a dispatched name may mean, the first that exists first: the project's stand
     /// before the package's, this adapter's before the default.
     fn candidates(&self, name: &str, package: Option<&str>) -> Vec<String> {
-        let plain = [format!("{ADAPTER}__{name}"), format!("default__{name}")];
+        let plain = [
+            format!("{ADAPTER}__{name}"),
+            format!("{}__{name}", self.dialect),
+            format!("default__{name}"),
+        ];
         let Some(package) = package else {
             return plain.to_vec();
         };
@@ -144,10 +151,14 @@ impl Object for Adapter {
             }
             "quote" => {
                 let name: &str = only(args)?;
-                Ok(Value::from(format!("\"{}\"", name.replace('"', "\"\""))))
+                Ok(Value::from(quoted(name)))
             }
-            "type" => Ok(Value::from(ADAPTER)),
-            "get_relation" | "get_columns_in_relation" => query(state, args),
+            "type" => Ok(Value::from(self.dialect.as_str())),
+            "get_relation" => get_relation(state, args),
+            "get_columns_in_relation" => columns_in(state, args),
+            // A schema of the lake is there as soon as one of its tables is.
+            "check_schema_exists" => Ok(Value::from(true)),
+            "create_schema" => Ok(Value::from("")),
             _ => Err(unknown_method()),
         }
     }

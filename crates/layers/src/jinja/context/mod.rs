@@ -3,13 +3,17 @@
 //! The functions are the same for all templates and stand in the environment. What differs from
 //! template to template is one [`Frame`] in the render context, which the functions look up.
 
+mod answers;
 mod builtins;
+mod columns;
 mod config;
 mod graph;
 mod macros;
 mod messages;
+mod modules;
 mod references;
 mod relation;
+mod warehouse;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,12 +21,16 @@ use minijinja::value::{Object, Value};
 use minijinja::{Error, State};
 use serde_norway::Mapping;
 
+pub use answers::Answer;
 pub use builtins::BUILTINS;
+pub use columns::Api;
 pub use config::{ConfigFunction, VarFunction, to_yaml};
 pub use graph::{Graph, Ref, Target};
 pub use macros::{Adapter, MacroCall, Namespace};
 pub use messages::Exceptions;
+pub use modules::Modules;
 pub use relation::RelationValue;
+pub use warehouse::Warehouse;
 
 use super::calls::failure;
 use crate::manifest::Relation;
@@ -41,6 +49,8 @@ pub struct Frame {
     pub this: Option<Relation>,
     /// Whether the graph is known: `ref` gives real relations and `execute` is true.
     pub graph: Option<Arc<Graph>>,
+    /// Who answers for tables, when the graph is known.
+    pub warehouse: Option<Arc<dyn Warehouse>>,
     /// The node's unique id, for `ref` to itself.
     pub unique_id: String,
     /// Upstream nodes that the parsing pass found; `ref` to others is refused when the graph is known.

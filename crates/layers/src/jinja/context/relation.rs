@@ -6,7 +6,7 @@ use std::sync::Arc;
 use minijinja::value::{Object, ObjectRepr, Value};
 use minijinja::{Error, State};
 
-use crate::jinja::calls::unknown_method;
+use crate::jinja::calls::{unknown_method, with_default};
 use crate::manifest::Relation;
 
 /// A relation in a template: prints as quoted SQL, with dbt's attributes.
@@ -14,14 +14,28 @@ use crate::manifest::Relation;
 pub enum RelationValue {
     /// A table or view of the lake.
     Table(Relation),
+    /// The same without its rows: `--empty`.
+    Empty(Relation),
     /// The common table expression of an ephemeral model.
     Cte(String),
+}
+
+impl RelationValue {
+    /// Where the rows lie; a common table expression has no such place.
+    pub fn relation(&self) -> Option<&Relation> {
+        match self {
+            Self::Table(relation) | Self::Empty(relation) => Some(relation),
+            Self::Cte(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for RelationValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Table(relation) => relation.fmt(f),
+            // Without a name, so that a template may give it one.
+            Self::Empty(relation) => write!(f, "(select * from {relation} where false)"),
             Self::Cte(name) => f.write_str(name),
         }
     }
@@ -29,19 +43,30 @@ impl fmt::Display for RelationValue {
 
 impl Object for RelationValue {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Plain
+        // Packages tell a relation from a text by this.
+        ObjectRepr::Map
+    }
+
+    fn is_true(self: &Arc<Self>) -> bool {
+        true
     }
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        let Self::Table(relation) = self.as_ref() else {
-            return (matches!(key.as_str()?, "identifier" | "name" | "table"))
-                .then(|| self.to_string().into());
+        let Some(relation) = self.relation() else {
+            return Some(match key.as_str()? {
+                "identifier" | "name" | "table" => self.to_string().into(),
+                "is_cte" => Value::from(true),
+                "is_table" | "is_view" => Value::from(false),
+                "metadata" => Value::from_pairs([("type", "GoldrecordRelation")]),
+                _ => return None,
+            });
         };
         Some(match key.as_str()? {
             "database" => Value::from(relation.database.as_str()),
             "schema" => Value::from(relation.schema.as_str()),
             "identifier" | "name" | "table" => Value::from(relation.identifier.as_str()),
             "type" => Value::from("table"),
+            "metadata" => Value::from_pairs([("type", "GoldrecordRelation")]),
             "is_table" => Value::from(true),
             "is_view" | "is_cte" => Value::from(false),
             _ => return None,
@@ -52,12 +77,18 @@ impl Object for RelationValue {
         self: &Arc<Self>,
         _: &mut State<'_, '_>,
         method: &str,
-        _: &[Value],
+        args: &[Value],
     ) -> Result<Value, Error> {
         match method {
+            "get" => {
+                let (key, default) = with_default(args)?;
+                Ok(self.get_value(&key).or(default).unwrap_or(Value::from(())))
+            }
             "render" => Ok(Value::from(self.to_string())),
             // Every part is always shown and quoted: the engine's names are exact.
-            "include" | "quote" | "without_identifier" => Ok(Value::from_dyn_object(self.clone())),
+            "include" | "quote" | "without_identifier" | "incorporate" => {
+                Ok(Value::from_dyn_object(self.clone()))
+            }
             _ => Err(unknown_method()),
         }
     }

@@ -9,14 +9,16 @@ use crate::manifest::ResourceType;
 use crate::project::parse::Draft;
 use crate::{Error, Result};
 
-/// The graph of the drafts; `disabled` are the names of nodes that are switched off.
-pub fn graph(drafts: &[Draft], disabled: Vec<String>) -> Graph {
+/// The graph of the drafts; `disabled` are the names of nodes that are switched off. `empty`: all
+/// relations are without rows.
+pub fn graph(drafts: &[Draft], disabled: Vec<String>, empty: bool) -> Graph {
     let mut graph = Graph {
         disabled,
         ..Graph::default()
     };
     for Draft { node, .. } in drafts {
         let relation = match &node.relation {
+            Some(relation) if empty => RelationValue::Empty(relation.clone()),
             Some(relation) => RelationValue::Table(relation.clone()),
             None => RelationValue::Cte(cte_name(&node.name)),
         };

@@ -13,15 +13,21 @@ use self::fingerprint::fingerprint;
 use self::graph::{follow_references, graph, order};
 use self::relations::{facts, place_relations};
 use super::parse::{Draft, Drafts, render_generic};
-use super::{ProjectFile, Target};
+use super::{Options, ProjectFile, Target};
 use crate::diagnostics::Diagnostic;
+use crate::engine::introspect::Introspection;
 use crate::jinja::Jinja;
-use crate::jinja::context::{Frame, Graph};
+use crate::jinja::context::{Frame, Graph, Warehouse};
 use crate::manifest::{Manifest, Materialized, ResourceType};
 use crate::{Error, Result};
 
 /// Follow references, compile every template, and hand out the manifest.
-pub fn compile(project: &ProjectFile, target: &Target, drafts: Drafts) -> Result<Manifest> {
+pub fn compile(
+    project: &ProjectFile,
+    target: &Target,
+    drafts: Drafts,
+    options: &Options,
+) -> Result<Manifest> {
     let Drafts {
         jinja,
         nodes: mut drafts,
@@ -33,24 +39,36 @@ pub fn compile(project: &ProjectFile, target: &Target, drafts: Drafts) -> Result
         .map(|draft| draft.node.name.clone())
         .collect();
     drafts.retain(|draft| draft.enabled);
-    place_relations(&jinja, &mut drafts)?;
-    let graph = Arc::new(graph(&drafts, disabled));
+    place_relations(&jinja, &mut drafts, &options.deferred)?;
+    let graph = Arc::new(graph(&drafts, disabled, options.empty));
     follow_references(&graph, &mut drafts)?;
     let mut drafts: BTreeMap<String, Draft> = drafts
         .into_iter()
         .map(|draft| (draft.node.unique_id.clone(), draft))
         .collect();
     let order = order(&drafts)?;
+    let introspection = options
+        .lake
+        .as_ref()
+        .map(|lake| Arc::new(Introspection::new(project.root.clone(), lake.clone())));
+    let compiler = Compiler {
+        jinja: &jinja,
+        graph: &graph,
+        introspection: introspection.as_ref(),
+    };
     let mut compiled: BTreeMap<String, Compiled> = BTreeMap::new();
     let mut errors = Vec::new();
     for unique_id in order {
         let Some(draft) = drafts.get_mut(&unique_id) else {
             continue;
         };
-        match compile_draft(&jinja, &graph, draft, &compiled) {
+        match compiler.compile(draft, &compiled) {
             Ok(Some(result)) => drop(compiled.insert(unique_id, result)),
             Ok(None) => {}
             Err(diagnostic) => errors.push(Error::from(diagnostic)),
+        }
+        if let Some(introspection) = &introspection {
+            introspection.know(&draft.node);
         }
     }
     Error::collected(errors)?;
@@ -72,72 +90,82 @@ pub fn compile(project: &ProjectFile, target: &Target, drafts: Drafts) -> Result
     })
 }
 
-fn compile_draft(
-    jinja: &Jinja,
-    graph: &Arc<Graph>,
-    draft: &mut Draft,
-    compiled: &BTreeMap<String, Compiled>,
-) -> Result<Option<Compiled>, Diagnostic> {
-    if matches!(
-        draft.node.resource_type,
-        ResourceType::Seed | ResourceType::Source | ResourceType::Exposure
-    ) {
-        return Ok(None);
-    }
-    let (sql, ephemeral) = render(jinja, graph, draft, false)?;
-    if draft.node.config.materialized == Materialized::Ephemeral {
-        draft.node.compiled_code = Some(with_ephemeral(&sql, &ephemeral, compiled));
-        return Ok(Some(Compiled {
-            name: cte_name(&draft.node.name),
-            sql,
-            ephemeral,
-        }));
-    }
-    if draft.node.config.materialized == Materialized::Incremental {
-        let (sql, ephemeral) = render(jinja, graph, draft, true)?;
-        draft.node.compiled_incremental = Some(with_ephemeral(&sql, &ephemeral, compiled));
-    }
-    draft.node.compiled_code = Some(with_ephemeral(&sql, &ephemeral, compiled));
-    Ok(None)
+/// What the templates of all nodes are compiled with.
+struct Compiler<'a> {
+    jinja: &'a Jinja,
+    graph: &'a Arc<Graph>,
+    introspection: Option<&'a Arc<Introspection>>,
 }
 
-fn render(
-    jinja: &Jinja,
-    graph: &Arc<Graph>,
-    draft: &Draft,
-    incremental: bool,
-) -> Result<(String, Vec<String>), Diagnostic> {
-    let node = &draft.node;
-    let frame = Arc::new(Frame {
-        package: node.package.clone(),
-        this: node.relation.clone(),
-        graph: Some(graph.clone()),
-        unique_id: node.unique_id.clone(),
-        depends_on: node.depends_on.clone(),
-        incremental,
-        config: draft.raw_config.clone(),
-        ..Frame::default()
-    });
-    let sql = match &draft.generic {
-        Some(generic) => render_generic(
-            jinja,
-            node,
-            generic.arguments.clone(),
-            &generic.target,
-            &frame,
-        )
-        .map_err(|diagnostic| {
-            generic
-                .file
-                .at_key(diagnostic, &generic.key, Some(&generic.table))
-        })?,
-        None => jinja.render_with(
-            &node.original_file_path,
-            &node.raw_code,
-            &frame,
-            &[("model", facts(node))],
-        )?,
-    };
-    let ephemeral = std::mem::take(&mut frame.captured().ephemeral);
-    Ok((sql, ephemeral))
+impl Compiler<'_> {
+    /// Give a node its SQL. An ephemeral one's is handed out too, for its readers.
+    fn compile(
+        &self,
+        draft: &mut Draft,
+        compiled: &BTreeMap<String, Compiled>,
+    ) -> Result<Option<Compiled>, Diagnostic> {
+        if matches!(
+            draft.node.resource_type,
+            ResourceType::Seed | ResourceType::Source | ResourceType::Exposure
+        ) {
+            return Ok(None);
+        }
+        let (sql, ephemeral) = self.render(draft, false)?;
+        if draft.node.config.materialized == Materialized::Ephemeral {
+            draft.node.compiled_code = Some(with_ephemeral(&sql, &ephemeral, compiled));
+            return Ok(Some(Compiled {
+                name: cte_name(&draft.node.name),
+                sql,
+                ephemeral,
+            }));
+        }
+        if draft.node.config.materialized == Materialized::Incremental {
+            let (sql, ephemeral) = self.render(draft, true)?;
+            draft.node.compiled_incremental = Some(with_ephemeral(&sql, &ephemeral, compiled));
+        }
+        draft.node.compiled_code = Some(with_ephemeral(&sql, &ephemeral, compiled));
+        Ok(None)
+    }
+
+    fn render(
+        &self,
+        draft: &Draft,
+        incremental: bool,
+    ) -> Result<(String, Vec<String>), Diagnostic> {
+        let node = &draft.node;
+        let warehouse = self.introspection.cloned();
+        let frame = Arc::new(Frame {
+            package: node.package.clone(),
+            this: node.relation.clone(),
+            graph: Some(self.graph.clone()),
+            warehouse: warehouse.map(|introspection| introspection as Arc<dyn Warehouse>),
+            unique_id: node.unique_id.clone(),
+            depends_on: node.depends_on.clone(),
+            incremental,
+            config: draft.raw_config.clone(),
+            ..Frame::default()
+        });
+        let sql = match &draft.generic {
+            Some(generic) => render_generic(
+                self.jinja,
+                node,
+                generic.arguments.clone(),
+                &generic.target,
+                &frame,
+            )
+            .map_err(|diagnostic| {
+                generic
+                    .file
+                    .at_key(diagnostic, &generic.key, Some(&generic.table))
+            })?,
+            None => self.jinja.render_with(
+                &node.original_file_path,
+                &node.raw_code,
+                &frame,
+                &[("model", facts(node))],
+            )?,
+        };
+        let ephemeral = std::mem::take(&mut frame.captured().ephemeral);
+        Ok((sql, ephemeral))
+    }
 }

@@ -11,12 +11,21 @@ use crate::project::empty_frame;
 use crate::project::parse::Draft;
 use crate::{Error, Result};
 
-/// Give models and seeds their relations, by the project's or dbt's naming macros.
-pub fn place_relations(jinja: &Jinja, drafts: &mut [Draft]) -> Result<()> {
+/// Give models and seeds their relations, by the project's or dbt's naming macros; those that are
+/// deferred have theirs already.
+pub fn place_relations(
+    jinja: &Jinja,
+    drafts: &mut [Draft],
+    deferred: &BTreeMap<String, Relation>,
+) -> Result<()> {
     let mut taken: BTreeMap<Relation, String> = BTreeMap::new();
     let mut errors = Vec::new();
     for draft in drafts {
         let node = &mut draft.node;
+        if let Some(elsewhere) = deferred.get(&node.unique_id) {
+            node.relation = Some(elsewhere.clone());
+            continue;
+        }
         if !node.is_built() {
             if let Some(relation) = &node.relation {
                 taken.insert(relation.clone(), node.original_file_path.clone());

@@ -9,7 +9,7 @@ use super::draft::{Draft, Generic};
 use super::{Parser, Patches};
 use crate::diagnostics::{Diagnostic, nearest};
 use crate::jinja::context::Frame;
-use crate::jinja::{Jinja, serialized};
+use crate::jinja::{Jinja, mutable, serialized};
 use crate::manifest::{Node, ResourceType, Test, TestKind};
 use crate::project::properties::PlacedTest;
 use crate::project::yaml::{self, File};
@@ -202,7 +202,7 @@ pub fn render_generic(
                 jinja.evaluate(file, text, frame, &[])?
             }
             Yaml::String(text) if key != "column_name" => jinja.native(file, text, frame)?,
-            other => serialized(jinja.native_yaml(file, other, frame)?),
+            other => mutable(&serialized(jinja.native_yaml(file, other, frame)?)),
         };
         values.push((key.to_owned(), value));
     }

@@ -2,4 +2,5 @@
 
 mod builds;
 mod incremental;
+mod introspection;
 mod support;

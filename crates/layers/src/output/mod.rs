@@ -1,9 +1,11 @@
 //! What the command line prints: dbt's lines, or one JSON object a line.
 
+mod json;
+
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use chrono::Utc;
 use serde_json::{Value, json};
 
 use crate::manifest::{Manifest, Node, ResourceType, Severity};
@@ -26,6 +28,7 @@ pub enum Format {
 pub struct Printer {
     format: Format,
     quiet: bool,
+    invocation: String,
     out: Mutex<Box<dyn Write + Send>>,
 }
 
@@ -42,13 +45,37 @@ impl Printer {
         Self {
             format,
             quiet,
+            invocation: String::new(),
             out: Mutex::new(out),
         }
     }
 
+    /// JSON lines name the command that they belong to.
+    #[must_use]
+    pub fn of_invocation(mut self, id: &str) -> Self {
+        id.clone_into(&mut self.invocation);
+        self
+    }
+
+    /// The first line: what runs.
+    pub fn version(&self) {
+        let version = env!("CARGO_PKG_VERSION");
+        self.line(
+            Level::Info,
+            "MainReportVersion",
+            &format!("Running with goldrecord-layers={version}"),
+            &json!({"version": version, "log_version": 3}),
+        );
+    }
+
     /// A line of information.
     pub fn info(&self, text: &str) {
-        self.line(Level::Info, "Note", text, &Value::Null);
+        let name = if text.is_empty() {
+            "Formatting"
+        } else {
+            "Note"
+        };
+        self.line(Level::Info, name, text, &json!({"msg": text}));
     }
 
     /// A warning.
@@ -57,13 +84,18 @@ impl Printer {
             Level::Warn,
             "Warning",
             &format!("[WARNING]: {text}"),
-            &Value::Null,
+            &json!({"msg": text}),
         );
     }
 
     /// An error: a message of several lines.
     pub fn error(&self, text: &str) {
-        self.line(Level::Error, "MainEncounteredError", text, &Value::Null);
+        self.line(
+            Level::Error,
+            "MainEncounteredError",
+            text,
+            &json!({"exc": text}),
+        );
     }
 
     fn line(&self, level: Level, name: &str, text: &str, data: &Value) {
@@ -78,8 +110,10 @@ impl Printer {
                     Level::Warn => "warn",
                     Level::Error => "error",
                 };
-                let info = json!({"name": name, "level": level, "msg": text, "ts": timestamp()});
-                format!("{}\n", json!({"info": info, "data": data}))
+                format!(
+                    "{}\n",
+                    json::line(level, name, text, data, &self.invocation)
+                )
             }
         };
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,7 +135,13 @@ impl Printer {
         .map(|(resource_type, name)| counted(manifest.of_type(resource_type).count(), name))
         .filter(|text| !text.starts_with("0 "))
         .collect();
-        self.info(&format!("Found {}", counts.join(", ")));
+        let stats = counts.join(", ");
+        self.line(
+            Level::Info,
+            "FoundStats",
+            &format!("Found {stats}"),
+            &json!({"stat_line": stats}),
+        );
         for warning in &manifest.warnings {
             self.warning(warning);
         }
@@ -136,24 +176,37 @@ impl Printer {
         let seconds = report.elapsed.as_secs_f64();
         let whole = report.elapsed.as_secs();
         self.info("");
-        self.info(&format!(
-            "Finished running {} in {} hours {} minutes and {:.2} seconds ({seconds:.2}s).",
-            if kinds.is_empty() {
-                "nothing".to_owned()
-            } else {
-                kinds.join(", ")
-            },
+        let stats = if kinds.is_empty() {
+            "nothing".to_owned()
+        } else {
+            kinds.join(", ")
+        };
+        let execution = format!(
+            " in {} hours {} minutes and {:.2} seconds",
             whole / 3600,
             whole / 60 % 60,
             seconds % 60.0,
-        ));
+        );
+        self.line(
+            Level::Info,
+            "FinishedRunningStats",
+            &format!("Finished running {stats}{execution} ({seconds:.2}s)."),
+            &json!({"stat_line": stats, "execution": execution, "execution_time": seconds}),
+        );
         let (errors, warnings) = (
             report.count(Status::Error) + report.count(Status::Fail),
             report.count(Status::Warn),
         );
         self.info("");
+        let ended =
+            json!({"num_errors": errors, "num_warnings": warnings, "keyboard_interrupt": false});
         if errors + warnings == 0 {
-            self.info("Completed successfully");
+            self.line(
+                Level::Info,
+                "EndOfRunSummary",
+                "Completed successfully",
+                &ended,
+            );
         } else {
             let text = format!(
                 "Completed with {} and {}:",
@@ -168,7 +221,7 @@ impl Printer {
                 },
                 "EndOfRunSummary",
                 &text,
-                &Value::Null,
+                &ended,
             );
         }
         for result in &report.results {
@@ -191,8 +244,8 @@ impl Printer {
         self.line(
             Level::Info,
             "StatsLine",
-            &format!("Done. PASS={passed} WARN={warnings} ERROR={errors} SKIP={skipped} NO-OP=0 TOTAL={total}"),
-            &json!({"stats": {"pass": passed, "warn": warnings, "error": errors, "skip": skipped, "total": total}}),
+            &format!("Done. PASS={passed} WARN={warnings} ERROR={errors} SKIP={skipped} NO-OP=0 REUSED=0 TOTAL={total}"),
+            &json!({"stats": {"pass": passed, "warn": warnings, "error": errors, "skip": skipped, "noop": 0, "reused": 0, "total": total}}),
         );
     }
 
@@ -231,7 +284,12 @@ impl Printer {
             text.push_str(more.trim_end());
         }
         let data = json!({"unique_id": node.unique_id, "failures": result.failures, "message": result.message});
-        self.line(level, "RunResultError", &text, &data);
+        let name = match result.status {
+            Status::Fail => "RunResultFailure",
+            Status::Warn => "RunResultWarning",
+            _ => "RunResultError",
+        };
+        self.line(level, name, &text, &data);
     }
 
     fn node_started(&self, index: usize, total: usize, node: &Node) {
@@ -240,7 +298,12 @@ impl Printer {
             Level::Info,
             "LogStartLine",
             &text,
-            &json!({"unique_id": node.unique_id}),
+            &json!({
+                "description": describe(node),
+                "index": index,
+                "total": total,
+                "node_info": json::node_info(node, "started"),
+            }),
         );
     }
 
@@ -306,19 +369,23 @@ impl Printer {
             }
         };
         let data = json!({
-            "unique_id": node.unique_id,
-            "status": result.status,
+            "description": what,
+            "index": index,
+            "total": total,
+            "node_info": json::node_info(node, result.status.as_str()),
+            "status": result.status.as_str(),
             "way": result.way,
             "rows": result.rows,
-            "failures": result.failures,
+            "num_failures": result.failures,
             "execution_time": result.elapsed.as_secs_f64(),
         });
-        self.line(
-            level,
-            "LogNodeResult",
-            &fancy(index, total, &message, &status),
-            &data,
-        );
+        let name = match (result.status, node.resource_type) {
+            (Status::Skipped, _) => "SkippingDetails",
+            (_, ResourceType::Test) => "LogTestResult",
+            (_, ResourceType::Seed) => "LogSeedResult",
+            _ => "LogModelResult",
+        };
+        self.line(level, name, &fancy(index, total, &message, &status), &data);
     }
 }
 
@@ -331,12 +398,18 @@ impl Reporter for Printer {
                 threads,
             } => {
                 let build = build.map_or_else(String::new, |build| format!(", build {build}"));
-                self.info("");
-                self.info(&format!(
+                let text = format!(
                     "Concurrency: {} ({}{build})",
                     counted(*threads, "thread"),
                     counted(*nodes, "node")
-                ));
+                );
+                self.info("");
+                self.line(
+                    Level::Info,
+                    "ConcurrencyLine",
+                    &text,
+                    &json!({"num_threads": threads, "node_count": nodes}),
+                );
                 self.info("");
             }
             Event::NodeStarted { index, total, node } => self.node_started(*index, *total, node),
@@ -380,116 +453,10 @@ fn counted(count: usize, name: &str) -> String {
     }
 }
 
-fn now() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-}
-
 /// The time of day, UTC.
 fn clock() -> String {
-    let seconds = now().as_secs();
-    format!(
-        "{:02}:{:02}:{:02}",
-        seconds / 3600 % 24,
-        seconds / 60 % 60,
-        seconds % 60
-    )
-}
-
-/// Seconds since 1970 with milliseconds.
-fn timestamp() -> f64 {
-    (now().as_secs_f64() * 1000.0).round() / 1000.0
+    Utc::now().format("%H:%M:%S").to_string()
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::manifest::tests::{manifest, node};
-
-    #[derive(Clone, Default)]
-    struct Page(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Page {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("whole").write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn printed(format: Format, act: impl Fn(&Printer)) -> String {
-        let page = Page::default();
-        act(&Printer::new(format, false, Box::new(page.clone())));
-        let bytes = page.0.lock().expect("whole").clone();
-        String::from_utf8(bytes).expect("text")
-    }
-
-    fn result(unique_id: &str, status: Status) -> NodeResult {
-        NodeResult {
-            unique_id: unique_id.to_owned(),
-            status,
-            way: Some("append".to_owned()),
-            rows: Some(7),
-            failures: None,
-            failing_rows: None,
-            message: None,
-            elapsed: Duration::from_millis(50),
-        }
-    }
-
-    #[test]
-    fn a_finished_model_is_a_line_as_dbt_writes_it() {
-        let model = node("model.p.a", &[]);
-        let text = printed(Format::Text, |printer| {
-            let result = result("model.p.a", Status::Success);
-            printer.event(&Event::NodeFinished {
-                index: 1,
-                total: 2,
-                node: &model,
-                result: &result,
-            });
-        });
-        assert!(
-            text.contains("1 of 2 OK created sql view model silver.a ....."),
-            "{text}"
-        );
-        assert!(text.ends_with("[APPEND 7 in 0.05s]\n"), "{text}");
-    }
-
-    #[test]
-    fn the_summary_counts_and_shows_failing_rows() {
-        let manifest = manifest([node("test.p.t", &[])]);
-        let failed = NodeResult {
-            failures: Some(2),
-            failing_rows: Some("| id |\n| 1  |".to_owned()),
-            ..result("test.p.t", Status::Fail)
-        };
-        let report = BuildReport {
-            build: None,
-            published: false,
-            results: vec![failed],
-            elapsed: Duration::from_secs(61),
-        };
-        let text = printed(Format::Text, |printer| printer.summary(&manifest, &report));
-        for part in [
-            "0 hours 1 minutes and 1.00 seconds (61.00s).",
-            "Completed with 1 error and 0 warnings:",
-            "Failure in test t (models/t.sql)\n  Got 2 results, configured to fail if != 0\n| id |",
-            "Done. PASS=0 WARN=0 ERROR=1 SKIP=0 NO-OP=0 TOTAL=1",
-        ] {
-            assert!(text.contains(part), "{part} in {text}");
-        }
-    }
-
-    #[test]
-    fn json_lines_parse() {
-        let text = printed(Format::Json, |printer| printer.warning("look"));
-        let line: Value = serde_json::from_str(text.trim()).expect("JSON");
-        assert_eq!(line["info"]["level"], "warn");
-    }
-}
+mod tests;
