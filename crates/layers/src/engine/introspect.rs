@@ -40,6 +40,8 @@ pub struct Introspection {
     root: PathBuf,
     lake: String,
     known: Mutex<BTreeMap<Relation, Arc<Node>>>,
+    /// Tables of known nodes, so that each is read or planned once.
+    tables: Mutex<BTreeMap<Relation, Arc<dyn TableProvider>>>,
     /// Made when the first template asks: few projects do.
     opened: OnceLock<Opened>,
 }
@@ -59,6 +61,7 @@ impl Introspection {
             root,
             lake,
             known: Mutex::default(),
+            tables: Mutex::default(),
             opened: OnceLock::new(),
         }
     }
@@ -74,6 +77,10 @@ impl Introspection {
         if !(is_source && known.contains_key(relation)) {
             known.insert(relation.clone(), Arc::new(node.clone()));
         }
+    }
+
+    fn tables(&self) -> MutexGuard<'_, BTreeMap<Relation, Arc<dyn TableProvider>>> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A panic elsewhere leaves whole entries behind.
@@ -178,19 +185,22 @@ impl Introspection {
         relation: Relation,
     ) -> BoxFuture<'a, Result<Option<Arc<dyn TableProvider>>>> {
         async move {
+            if let Some(table) = self.tables().get(&relation) {
+                return Ok(Some(table.clone()));
+            }
             let known = self.known().get(&relation).cloned();
             let (path, rows) = match known {
                 Some(node) if node.resource_type == ResourceType::Seed => {
                     let seed = Seed::read(&self.root, &node, &opened.engine.session([])).await?;
                     let table = MemTable::try_new(seed.schema(), vec![vec![seed.rows]]);
                     let table = table.map_err(Error::engine(format!("read seed {}", node.name)))?;
-                    return Ok(Some(Arc::new(table) as _));
+                    return Ok(Some(self.keep(relation, Arc::new(table))));
                 }
                 Some(node) if node.compiled_code.is_some() => {
                     let sql = sql_of(&node);
                     let (_, logical) = self.plan(opened, sql).await?;
                     let stored = plan::storable(&node, logical)?;
-                    return Ok(Some(relations::view(stored, sql)));
+                    return Ok(Some(self.keep(relation, relations::view(stored, sql))));
                 }
                 Some(node) => place(&node),
                 None => (relation.table_path(), relations::Rows::All),
@@ -203,6 +213,11 @@ impl Introspection {
             )?))
         }
         .boxed()
+    }
+
+    fn keep(&self, relation: Relation, table: Arc<dyn TableProvider>) -> Arc<dyn TableProvider> {
+        self.tables().insert(relation, table.clone());
+        table
     }
 }
 

@@ -18,7 +18,7 @@ use crate::diagnostics::Diagnostic;
 use crate::engine::introspect::Introspection;
 use crate::jinja::Jinja;
 use crate::jinja::context::{Frame, Graph, Warehouse};
-use crate::manifest::{Manifest, Materialized, ResourceType};
+use crate::manifest::{Manifest, Materialized, Node, ResourceType};
 use crate::{Error, Result};
 
 /// Follow references, compile every template, and hand out the manifest.
@@ -51,6 +51,11 @@ pub fn compile(
         .lake
         .as_ref()
         .map(|lake| Arc::new(Introspection::new(project.root.clone(), lake.clone())));
+    if let Some(introspection) = &introspection {
+        // A source may name what a seed makes: no edge says that the seed comes first.
+        let without_sql = drafts.values().filter(|draft| has_no_sql(&draft.node));
+        without_sql.for_each(|draft| introspection.know(&draft.node));
+    }
     let compiler = Compiler {
         jinja: &jinja,
         graph: &graph,
@@ -67,7 +72,9 @@ pub fn compile(
             Ok(None) => {}
             Err(diagnostic) => errors.push(Error::from(diagnostic)),
         }
-        if let Some(introspection) = &introspection {
+        if let Some(introspection) = &introspection
+            && !has_no_sql(&draft.node)
+        {
             introspection.know(&draft.node);
         }
     }
@@ -90,6 +97,13 @@ pub fn compile(
     })
 }
 
+fn has_no_sql(node: &Node) -> bool {
+    matches!(
+        node.resource_type,
+        ResourceType::Seed | ResourceType::Source | ResourceType::Exposure
+    )
+}
+
 /// What the templates of all nodes are compiled with.
 struct Compiler<'a> {
     jinja: &'a Jinja,
@@ -104,10 +118,7 @@ impl Compiler<'_> {
         draft: &mut Draft,
         compiled: &BTreeMap<String, Compiled>,
     ) -> Result<Option<Compiled>, Diagnostic> {
-        if matches!(
-            draft.node.resource_type,
-            ResourceType::Seed | ResourceType::Source | ResourceType::Exposure
-        ) {
+        if has_no_sql(&draft.node) {
             return Ok(None);
         }
         let (sql, ephemeral) = self.render(draft, false)?;

@@ -4,7 +4,7 @@ use goldrecord_layers::engine;
 use goldrecord_layers::reporter::Status;
 
 use super::{DAYS, filled, shop};
-use crate::engine::support::{of, row, ways};
+use crate::engine::support::{Bench, of, row, ways};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_fills_every_table_and_readers_see_it() {
@@ -233,4 +233,20 @@ async fn explain_says_which_way_and_what_changed() {
         told.to_string(),
         "silver.fct\n  way:        append new keys: one row per (event_id, event_date)\n  next build: append new keys: the query over the added files, rows whose (event_id, event_date) is not there yet\n  since then: bronze.events: 1 files came (1 rows), 0 went (0 rows) in 1970-01-12"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decimals_are_summed_beside_a_count_of_distinct_values() {
+    let model = "select page, count(distinct \"eventId\") as ids, sum(cast(\"userId\" as decimal(16, 2))) as total
+from {{ source('bronze', 'events') }} group by page";
+    let bench = Bench::new(&[("models/pages.sql", model)]);
+    bench
+        .events(&[
+            row("a", 10, 1, "Home"),
+            row("a", 10, 1, "Home"),
+            row("b", 10, 2, "Home"),
+        ])
+        .await;
+    bench.build().await;
+    assert_eq!(bench.rows("silver/pages").await, ["Home|2|4.00"]);
 }
