@@ -60,7 +60,7 @@ select {% if execute %}'{{ pages['data'] | map(attribute=0) | join('+') }}' as p
     let sql = compiled(&bench, "asked").unwrap();
     assert_eq!(
         sql,
-        "select 'Help+Home' as pages , 'page varchar False' , 'weight bigint True' , True, True"
+        "select 'Help+Home' as pages , 'page varchar False', 'weight bigint True' , True, True"
     );
 }
 
