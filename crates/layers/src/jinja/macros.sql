@@ -85,7 +85,16 @@ where child.{{ column_name }} is not null
     {{ adapter.dispatch('dateadd')(datepart, interval, from_date_or_timestamp) }}
 {%- endmacro %}
 {% macro default__dateadd(datepart, interval, from_date_or_timestamp) -%}
-    ({{ from_date_or_timestamp }} + ({{ interval }}) * interval '1 {{ datepart }}')
+    {%- set months = {'quarter': 3, 'year': 12} -%}
+    {%- set part = datepart | lower -%}
+    {#- A date knows no hours. -#}
+    {%- set from = from_date_or_timestamp -%}
+    {%- if part not in ['day', 'week', 'month', 'quarter', 'year'] -%}
+        {%- set from = 'cast(' ~ from_date_or_timestamp ~ ' as timestamp)' -%}
+    {%- endif -%}
+    ({{ from }} + cast(
+        concat(cast(({{ interval }}) * {{ months.get(part, 1) }} as varchar), ' {{ 'month' if part in months else part }}') as interval
+    ))
 {%- endmacro %}
 {% macro hash(field) %}{{ adapter.dispatch('hash')(field) }}{% endmacro %}
 {% macro default__hash(field) %}md5(cast({{ field }} as varchar)){% endmacro %}
