@@ -14,7 +14,7 @@ pub fn run_results_json(
     manifest: &Manifest,
     report: &BuildReport,
     times: &BTreeMap<String, Times>,
-    arguments: Map<String, Value>,
+    arguments: &Map<String, Value>,
     invocation: &Invocation,
 ) -> Value {
     let results: Vec<Value> = report
@@ -105,7 +105,7 @@ mod tests {
             &manifest,
             &report,
             &BTreeMap::new(),
-            Map::new(),
+            &Map::new(),
             &Invocation::begin(),
         );
         let result = &json["results"][0];

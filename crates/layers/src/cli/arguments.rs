@@ -133,11 +133,11 @@ pub(super) struct Run {
     #[arg(long)]
     pub(super) empty: bool,
     #[command(flatten)]
-    pub(super) defer: Defer,
+    pub(super) deferral: Deferral,
 }
 
 #[derive(Args, Debug)]
-pub(super) struct Defer {
+pub(super) struct Deferral {
     /// What is not selected and not there is read where the manifest of `--state` has it.
     #[arg(long)]
     pub(super) defer: bool,
@@ -154,7 +154,7 @@ pub(super) struct Compile {
     #[command(flatten)]
     pub(super) pick: Pick,
     #[command(flatten)]
-    pub(super) defer: Defer,
+    pub(super) deferral: Deferral,
     /// A query with Jinja instead of nodes.
     #[arg(long, value_name = "SQL", conflicts_with_all = ["select", "selector"])]
     pub(super) inline: Option<String>,

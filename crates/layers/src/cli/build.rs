@@ -104,7 +104,7 @@ pub(super) async fn these(
     let report = engine::build(manifest, &options, &lake, &shutdown, &recorder).await?;
     let times = recorder.into_times();
     let arguments = arguments(manifest, kind, &options);
-    let results = run_results_json(manifest, &report, &times, arguments, invocation);
+    let results = run_results_json(manifest, &report, &times, &arguments, invocation);
     leave(printer, manifest, RUN_RESULTS, &results);
     printer.summary(manifest, &report);
     Ok(if report.is_ok() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use goldrecord_lake::Lake;
 
-use super::arguments::{Cli, Defer, Pick};
+use super::arguments::{Cli, Deferral, Pick};
 use super::{configuration, picked};
 use crate::artifacts::Previous;
 use crate::manifest::{Manifest, Materialized, Node, Relation, ResourceType};
@@ -17,12 +17,12 @@ pub(super) async fn deferred(
     printer: &Printer,
     manifest: &Manifest,
     pick: &Pick,
-    defer: &Defer,
+    deferral: &Deferral,
 ) -> Result<BTreeMap<String, Relation>> {
-    if !defer.defer {
+    if !deferral.defer {
         return Ok(BTreeMap::new());
     }
-    let Some(folder) = defer.defer_state.as_ref().or(pick.state.as_ref()) else {
+    let Some(folder) = deferral.defer_state.as_ref().or(pick.state.as_ref()) else {
         return Err(Error::Usage(
             "--defer needs the manifest of the other target: name its folder with --state"
                 .to_owned(),
@@ -42,7 +42,7 @@ pub(super) async fn deferred(
             continue;
         };
         let wanted = node.is_built() && !selected.contains(&node.unique_id);
-        if wanted && (defer.favor_state || !is_there(&lake, node).await?) {
+        if wanted && (deferral.favor_state || !is_there(&lake, node).await?) {
             found.insert(node.unique_id.clone(), elsewhere.clone());
         }
     }

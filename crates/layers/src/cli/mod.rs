@@ -125,15 +125,15 @@ async fn execute(
     }
     let root = project_dir(&cli.common)?;
     let mut manifest = project::load(&root, &options)?;
-    let defer = match &cli.command {
+    let deferral = match &cli.command {
         Command::Build(run) | Command::Run(run) | Command::Test(run) | Command::Seed(run) => {
-            Some((&run.pick, &run.defer))
+            Some((&run.pick, &run.deferral))
         }
-        Command::Compile(compile) => Some((&compile.pick, &compile.defer)),
+        Command::Compile(compile) => Some((&compile.pick, &compile.deferral)),
         _ => None,
     };
-    if let Some((pick, defer)) = defer {
-        options.deferred = defer::deferred(cli, printer, &manifest, pick, defer).await?;
+    if let Some((pick, deferral)) = deferral {
+        options.deferred = defer::deferred(cli, printer, &manifest, pick, deferral).await?;
         if !options.deferred.is_empty() {
             manifest = project::load(&root, &options)?;
         }

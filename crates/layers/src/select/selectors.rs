@@ -216,7 +216,8 @@ impl Reader<'_> {
             text.insert_str(0, &format!("{}+", steps("parents_depth")));
         }
         if is("children") {
-            text.push_str(&format!("+{}", steps("children_depth")));
+            text.push('+');
+            text.push_str(&steps("children_depth"));
         }
         let indirect = match mapping.get("indirect_selection").and_then(yaml::scalar) {
             Some(name) => Some(Indirect::from_str(&name, true).map_err(|_| {

@@ -56,7 +56,7 @@ pub fn compile(
         let without_sql = drafts.values().filter(|draft| has_no_sql(&draft.node));
         without_sql.for_each(|draft| introspection.know(&draft.node));
     }
-    let compiler = Compiler {
+    let templates = Compiler {
         jinja: &jinja,
         graph: &graph,
         introspection: introspection.as_ref(),
@@ -67,7 +67,7 @@ pub fn compile(
         let Some(draft) = drafts.get_mut(&unique_id) else {
             continue;
         };
-        match compiler.compile(draft, &compiled) {
+        match templates.compile(draft, &compiled) {
             Ok(Some(result)) => drop(compiled.insert(unique_id, result)),
             Ok(None) => {}
             Err(diagnostic) => errors.push(Error::from(diagnostic)),

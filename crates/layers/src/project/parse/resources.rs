@@ -80,7 +80,7 @@ impl Parser<'_> {
     /// The query of the command line.
     pub(super) fn inline(&mut self, sql: &str) {
         let mut node = self.node(ResourceType::Analysis, INLINE, "", INLINE);
-        node.raw_code = sql.to_owned();
+        sql.clone_into(&mut node.raw_code);
         self.draft(node, Mapping::new());
     }
 

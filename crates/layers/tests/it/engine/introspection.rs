@@ -22,7 +22,7 @@ const KINDS: (&str, &str) = ("seeds/kinds.csv", "page,weight\nHome,1\nHelp,2\n")
 async fn a_query_sees_seeds_models_and_bronze_before_anything_is_built() {
     let bench = Bench::new(&[
         KINDS,
-        ("models/pages.sql", r#"select distinct page from {{ source('bronze', 'events') }}"#),
+        ("models/pages.sql", "select distinct page from {{ source('bronze', 'events') }}"),
         ("models/heavy.sql", "select p.page, k.weight from {{ ref('pages') }} p join {{ ref('kinds') }} k on k.page = p.page"),
         (
             "models/asked.sql",
