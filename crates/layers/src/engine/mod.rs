@@ -7,6 +7,7 @@
 
 mod build;
 mod checks;
+mod contract;
 mod copies;
 mod explain;
 pub(crate) mod introspect;

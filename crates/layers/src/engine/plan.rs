@@ -157,7 +157,8 @@ pub fn check_partitions(node: &Node, schema: &Schema) -> Result<()> {
     Ok(())
 }
 
-fn in_node(node: &Node, message: String) -> Diagnostic {
+/// An error in a node's file.
+pub fn in_node(node: &Node, message: String) -> Diagnostic {
     Diagnostic::new(message).in_file(&node.original_file_path)
 }
 

@@ -11,6 +11,7 @@ use futures::{FutureExt, StreamExt};
 use goldrecord_lake::{AddFile, Lake, Snapshot};
 use sha2::{Digest, Sha256};
 
+use super::contract;
 use super::lineage::PartitionColumns;
 use super::plan;
 use super::relations::{self, Rows};
@@ -121,12 +122,14 @@ impl<'a> Project<'a> {
             }
             (ResourceType::Model, Materialized::View) => {
                 let session = self.planning_session(node).await?;
-                plan::checked(&session, node, sql_of(node)).await?;
+                let logical = plan::checked(&session, node, sql_of(node)).await?;
+                contract::check(&session, node, &logical).await?;
                 Ok(Some(Planned::View))
             }
             (ResourceType::Model, Materialized::Table) => {
                 let session = self.planning_session(node).await?;
                 let logical = plan::checked(&session, node, sql_of(node)).await?;
+                contract::check(&session, node, &logical).await?;
                 let stored = plan::storable(node, logical.clone())?;
                 let schema = plan::table_schema(node, &stored);
                 plan::check_partitions(node, &schema)?;

@@ -98,6 +98,8 @@ pub struct Config {
     pub where_clause: Option<String>,
     /// Tests: whether the failing rows are kept as a table.
     pub store_failures: bool,
+    /// Models: whether the columns that the YAML promises are all there, with their types, and no others.
+    pub contract: bool,
     /// Every other key, as written.
     pub extra: BTreeMap<String, Value>,
 }
@@ -124,6 +126,7 @@ impl Default for Config {
             limit: None,
             where_clause: None,
             store_failures: false,
+            contract: false,
             extra: BTreeMap::new(),
         }
     }
@@ -151,6 +154,7 @@ impl Config {
             "limit": self.limit,
             "where": self.where_clause,
             "store_failures": self.store_failures,
+            "contract": {"enforced": self.contract},
         });
         if let Value::Object(map) = &mut config {
             map.extend(self.extra.clone());

@@ -139,6 +139,12 @@ pub fn typed(raw: &Mapping, resource_type: ResourceType) -> Result<Config, Diagn
             }
             "where" => config.where_clause = optional_text(key, value)?,
             "store_failures" => config.store_failures = truth(key, value)?.unwrap_or(false),
+            "contract" => {
+                config.contract = match value.get("enforced") {
+                    Some(enforced) => truth("contract.enforced", enforced)?.unwrap_or(false),
+                    None => return Err(wrong(key, "a map with `enforced: true` or `false`")),
+                }
+            }
             _ => drop(config.extra.insert(key.to_owned(), yaml::to_json(value))),
         }
     }

@@ -85,3 +85,49 @@ async fn a_cell_of_another_type_is_shown_with_its_line() {
         "{error}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_contract_stops_the_build_before_any_write() {
+    let contract = |columns: &str| {
+        format!(
+            "models:\n  - name: kept\n    config: {{materialized: table, contract: {{enforced: true}}}}\n    columns:\n{columns}"
+        )
+    };
+    let promised =
+        |name: &str, data_type: &str| format!("      - {{name: {name}, data_type: {data_type}}}\n");
+    let (page, n) = (promised("page", "varchar"), promised("n", "bigint"));
+    for (columns, says) in [
+        (
+            page.clone() + &promised("n", "integer"),
+            "`n` is Int64 and is promised to be integer, Int32",
+        ),
+        (page.clone(), "`n` is selected and not promised"),
+        (
+            page.clone() + &n + &promised("more", "date"),
+            "`more` is promised and not selected",
+        ),
+        (page.clone() + "      - name: n\n", "`n` has no `data_type`"),
+        (page.clone() + &promised("n", "bigger"), "the type `bigger`"),
+    ] {
+        let bench = filled(&[
+            (
+                "models/kept.sql",
+                "select page, count(*) as n from {{ ref('fct') }} group by page",
+            ),
+            ("models/kept.yml", &contract(&columns)),
+        ])
+        .await;
+        let error = bench.failure().await;
+        assert!(error.contains("kept") && error.contains(says), "{error}");
+        assert_eq!(bench.lake.tables().await.unwrap(), ["bronze/events"]);
+    }
+    let bench = filled(&[
+        (
+            "models/kept.sql",
+            "select page, count(*) as n from {{ ref('fct') }} group by page",
+        ),
+        ("models/kept.yml", &contract(&(page + &n))),
+    ])
+    .await;
+    bench.build().await;
+}
