@@ -12,6 +12,7 @@ use std::path::Path;
 
 use comfy_table::{Cell, Color, Table, presets};
 use goldrecord_eventsim::Ledger;
+use goldrecord_lake::builds::Published;
 use goldrecord_lake::{Lake, builds};
 use goldrecord_layers::published;
 use serde::Serialize;
@@ -78,7 +79,8 @@ pub async fn run(lake: &Lake, target: &str, ledger: Option<&Path>) -> Result<Ver
 async fn once(lake: &Lake, target: &str, ledger: Option<&Path>) -> Result<Verdict> {
     let mut verdict = Verdict::default();
     let mut topics = 0;
-    for path in lake.tables().await? {
+    let there = lake.tables().await?;
+    for path in &there {
         let Some(topic) = path.strip_prefix("bronze/") else {
             continue;
         };
@@ -91,9 +93,13 @@ async fn once(lake: &Lake, target: &str, ledger: Option<&Path>) -> Result<Verdic
             lake.url()
         )));
     }
+    let published = builds::published(lake, target).await?;
+    if let Some(build) = &published {
+        verdict.checks.extend(lost(build, &there));
+    }
     if let Some(path) = ledger {
         let truth = Ledger::read(path)?;
-        if builds::published(lake, target).await?.is_none() {
+        if published.is_none() {
             verdict.checks.push(unpublished(path));
             return Ok(verdict);
         }
@@ -103,6 +109,27 @@ async fn once(lake: &Lake, target: &str, ledger: Option<&Path>) -> Result<Verdic
             .extend(ledger::check(&context, &truth).await?);
     }
     Ok(verdict)
+}
+
+/// The tables that a published build read or made and that are not there: a table lost whole has no
+/// row left that another check would miss.
+fn lost(build: &Published, there: &[String]) -> Vec<Check> {
+    build
+        .tables
+        .iter()
+        .filter(|(path, _)| !there.contains(path))
+        .map(|(path, version)| Check {
+            name: format!("{path} is there"),
+            holds: false,
+            with_ledger: false,
+            compared: 1,
+            differing: 1,
+            detail: format!(
+                "build {} saw its version {version}, and the lake has no such table now: bring it back from a snapshot, or read its topic again",
+                build.number
+            ),
+        })
+        .collect()
 }
 
 /// There is a ledger, and no silver or gold to compare it with.

@@ -54,6 +54,19 @@ fn a_lost_row_is_named_with_its_partition_and_offset() {
 }
 
 #[test]
+fn a_table_that_is_lost_whole_is_named() {
+    let dir = copy_of_done();
+    fs::remove_dir_all(dir.path().join("lake/bronze/auth_events")).unwrap();
+    let verdict = goldrecord(&["verify", "--dir", text(dir.path())]);
+    assert_eq!(verdict.code, Some(1), "{verdict:?}");
+    assert!(
+        verdict.out.contains("NO   bronze/auth_events is there"),
+        "{}",
+        verdict.out
+    );
+}
+
+#[test]
 fn a_chart_that_differs_from_the_ledger_is_named_with_both_numbers() {
     let dir = copy_of_done();
     let file = dir.path().join("ledger.json");
