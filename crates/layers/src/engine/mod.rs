@@ -20,6 +20,7 @@ mod scan;
 mod seeds;
 pub(crate) mod session;
 mod show;
+mod single_distinct;
 mod stage;
 mod state;
 mod touched;
