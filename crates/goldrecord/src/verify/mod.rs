@@ -95,7 +95,12 @@ async fn once(lake: &Lake, target: &str, ledger: Option<&Path>) -> Result<Verdic
     }
     let published = builds::published(lake, target).await?;
     if let Some(build) = &published {
-        verdict.checks.extend(lost(build, &there));
+        let lost = lost(build, &there);
+        if !lost.is_empty() {
+            // Whatever else is asked reads them.
+            verdict.checks.extend(lost);
+            return Ok(verdict);
+        }
     }
     if let Some(path) = ledger {
         let truth = Ledger::read(path)?;
