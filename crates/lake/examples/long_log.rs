@@ -176,7 +176,7 @@ fn file(kind: &str, number: i64, day: i64) -> AddFile {
 
 /// Copies the table's log. Returns its size.
 async fn carry(from: &Lake, to: &Lake) -> Result<u64, AnyError> {
-    const AT_ONCE: usize = 64;
+    const AT_ONCE: usize = 24;
     let (source, target) = (from.object_store(), to.object_store());
     let log = Path::from(format!("{TABLE}/_delta_log"));
     let files: Vec<_> = source.list(Some(&log)).try_collect().await?;
