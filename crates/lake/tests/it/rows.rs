@@ -232,9 +232,9 @@ async fn a_writer_tells_what_it_holds_until_it_holds_nothing() {
 async fn large_values_do_not_make_pages_of_a_thousand() {
     let test = local();
     let table = test.lake.table("t");
-    let text = Field::new("text", arrow::datatypes::DataType::Utf8, true);
+    let column = Field::new("text", arrow::datatypes::DataType::Utf8, true);
     let spec = TableSpec {
-        schema: Arc::new(Schema::new(vec![text])),
+        schema: Arc::new(Schema::new(vec![column])),
         partition_columns: Vec::new(),
         ..spec()
     };
