@@ -200,7 +200,8 @@ pub(super) struct List {
     /// What is printed of each node.
     #[arg(long, value_enum, default_value_t)]
     pub(super) output: Output,
-    /// Keys to print with `--output json`.
+    /// Keys to print with `--output json`; `column_lineage`, which plans the models over the lake,
+    /// only when it is named here.
     #[arg(long, num_args = 1.., value_name = "KEY")]
     pub(super) output_keys: Vec<String>,
 }

@@ -1,5 +1,7 @@
 //! `ls`: the selected nodes, a line each.
 
+use std::collections::BTreeMap;
+
 use goldrecord_lake::Lake;
 use serde_json::{Value, json};
 
@@ -8,6 +10,9 @@ use super::{Exit, configuration, picked, print_out};
 use crate::manifest::{Manifest, Node, ResourceType};
 use crate::output::Printer;
 use crate::{Result, engine};
+
+/// The key of what is only printed when asked for: it needs the lake.
+const LINEAGE: &str = "column_lineage";
 
 /// List the selected nodes.
 pub(super) async fn ls(
@@ -33,12 +38,18 @@ pub(super) async fn ls(
         Output::Way => Some(Lake::open(&configuration(&cli.common)?.lake.url)?),
         _ => None,
     };
+    let columns = if list.output == Output::Json && list.output_keys.iter().any(|k| k == LINEAGE) {
+        let lake = Lake::open(&configuration(&cli.common)?.lake.url)?;
+        engine::column_lineage(manifest, &lake, &selected).await?
+    } else {
+        BTreeMap::new()
+    };
     let mut text = String::new();
     for node in selected.iter().filter_map(|id| manifest.node(id)) {
         let line = match (list.output, &lake) {
             (Output::Path, _) => node.original_file_path.clone(),
             (Output::Selector, _) => selector(node),
-            (Output::Json, _) => json_line(node, &list.output_keys),
+            (Output::Json, _) => json_line(node, columns.get(&node.unique_id), &list.output_keys),
             (Output::Way, Some(lake)) if node.is_built() => {
                 let explanation = engine::explain(manifest, lake, node).await?;
                 format!("{}\t{}", name(node), explanation.usually)
@@ -69,7 +80,7 @@ fn selector(node: &Node) -> String {
     }
 }
 
-fn json_line(node: &Node, keys: &[String]) -> String {
+fn json_line(node: &Node, columns: Option<&Value>, keys: &[String]) -> String {
     let mut object = json!({
         "name": node.name,
         "resource_type": node.resource_type,
@@ -84,6 +95,7 @@ fn json_line(node: &Node, keys: &[String]) -> String {
         "config": node.config_json(),
         "relation_name": node.relation.as_ref().map(ToString::to_string),
         "fingerprint": node.fingerprint,
+        LINEAGE: columns,
     });
     if let Value::Object(map) = &mut object {
         map.retain(|key, value| {

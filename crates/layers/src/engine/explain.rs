@@ -88,7 +88,7 @@ pub async fn explain(manifest: &Manifest, lake: &Lake, node: &Node) -> Result<Ex
     })
 }
 
-fn with_ancestors(manifest: &Manifest, node: &Node) -> BTreeSet<String> {
+pub(super) fn with_ancestors(manifest: &Manifest, node: &Node) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut next = vec![node.unique_id.as_str()];
     while let Some(unique_id) = next.pop() {

@@ -7,6 +7,7 @@
 
 mod build;
 mod checks;
+mod column_lineage;
 mod contract;
 mod copies;
 mod explain;
@@ -29,6 +30,7 @@ pub(crate) mod ways;
 use std::collections::BTreeSet;
 
 pub use build::build;
+pub use column_lineage::columns as column_lineage;
 pub use explain::{Explanation, explain};
 pub use show::show;
 

@@ -151,7 +151,7 @@ impl<'a> Project<'a> {
     }
 
     /// A session over what a node reads, as far as it is known before anything is written.
-    async fn planning_session(&self, node: &Node) -> Result<SessionContext> {
+    pub async fn planning_session(&self, node: &Node) -> Result<SessionContext> {
         self.session(
             node,
             &|upstream| match self.planned.get(&upstream.unique_id) {
@@ -232,7 +232,7 @@ impl<'a> Project<'a> {
     }
 
     /// Full names in plans, and unique ids.
-    fn upstream_names(&self, node: &Node) -> BTreeMap<String, String> {
+    pub fn upstream_names(&self, node: &Node) -> BTreeMap<String, String> {
         self.tables_of(node)
             .into_iter()
             .filter_map(|table| {

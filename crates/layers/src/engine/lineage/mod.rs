@@ -6,6 +6,7 @@
 //! partition depend on no other partitions of that table. Every step below is right by the node's
 //! meaning; what is not understood loses the key, with the reason in words.
 
+mod columns;
 mod expr;
 mod join;
 
@@ -18,6 +19,7 @@ use datafusion::logical_expr::{
     Aggregate, Distinct, DistinctOn, Expr, LogicalPlan, TableScan, Volatility, Window,
 };
 
+pub use columns::{Nearness, column_lineage};
 pub use expr::{bare, column_at, substitute};
 use expr::{covered, is_function};
 use join::through_join;

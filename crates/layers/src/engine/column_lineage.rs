@@ -1,0 +1,78 @@
+//! The column lineage of models, by the nodes whose tables they read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use goldrecord_lake::Lake;
+use serde_json::{Map, Value, json};
+
+use super::lineage::{Nearness, column_lineage};
+use super::project::{Project, sql_of};
+use super::session::Engine;
+use super::{BuildOptions, explain, plan};
+use crate::Result;
+use crate::manifest::{Manifest, Materialized, ResourceType};
+
+/// The column lineage of each selected model that is a table or a view, by its unique id.
+///
+/// `{"columns": {name: [{"unique_id", "column", "kind"}]}, "influence": [{"unique_id", "column"}]}`:
+/// `kind` is `direct` or `derived`; `influence` are the columns that decide which rows there are.
+/// Views that a model reads are seen through. Nothing is written.
+pub async fn columns(
+    manifest: &Manifest,
+    lake: &Lake,
+    selected: &BTreeSet<String>,
+) -> Result<BTreeMap<String, Value>> {
+    let engine = Engine::new(lake, 1, BuildOptions::default().memory)?;
+    let mut planned = BTreeSet::new();
+    let models = || {
+        selected
+            .iter()
+            .filter_map(|id| manifest.node(id))
+            .filter(|node| {
+                node.resource_type == ResourceType::Model
+                    && matches!(
+                        node.config.materialized,
+                        Materialized::Table | Materialized::View
+                    )
+            })
+    };
+    for node in models() {
+        // What lies above need not be built yet.
+        planned.extend(explain::with_ancestors(manifest, node));
+    }
+    let project = Project::plan(manifest, lake, &engine, &planned).await?;
+    let mut found = BTreeMap::new();
+    for node in models() {
+        let session = project.planning_session(node).await?;
+        let plan = plan::logical(&session, node, sql_of(node)).await?;
+        let lineage = column_lineage(&plan);
+        let names = project.upstream_names(node);
+        // A table that is no node of the project keeps its full name.
+        let id = |table: &String| names.get(table).unwrap_or(table).clone();
+        let columns: Map<String, Value> = plan
+            .schema()
+            .fields()
+            .iter()
+            .zip(&lineage.columns)
+            .map(|(field, origins)| {
+                let origins = origins.iter().map(|((table, column), nearness)| {
+                    let kind = match nearness {
+                        Nearness::Direct => "direct",
+                        Nearness::Derived => "derived",
+                    };
+                    json!({"unique_id": id(table), "column": column, "kind": kind})
+                });
+                (field.name().clone(), origins.collect())
+            })
+            .collect();
+        let influence = lineage
+            .influence
+            .iter()
+            .map(|(table, column)| json!({"unique_id": id(table), "column": column}));
+        found.insert(
+            node.unique_id.clone(),
+            json!({"columns": columns, "influence": influence.collect::<Vec<_>>()}),
+        );
+    }
+    Ok(found)
+}
