@@ -77,6 +77,11 @@ fn of_node(plan: &LogicalPlan) -> ColumnLineage {
             }
             input.lineage
         }
+        LogicalPlan::Limit(limit) => {
+            let mut found = column_lineage(&limit.input);
+            found.influence.extend(order_of(&limit.input));
+            found
+        }
         LogicalPlan::Aggregate(aggregate) => of_aggregate(aggregate),
         LogicalPlan::Window(window) => {
             let mut input = Input::new(&window.input);
@@ -135,7 +140,6 @@ fn of_node(plan: &LogicalPlan) -> ColumnLineage {
         }
         LogicalPlan::SubqueryAlias(alias) => column_lineage(&alias.input),
         LogicalPlan::Distinct(Distinct::All(input)) => column_lineage(input),
-        LogicalPlan::Limit(limit) => column_lineage(&limit.input),
         LogicalPlan::Repartition(repartition) => column_lineage(&repartition.input),
         other => of_unknown(other),
     }
@@ -178,6 +182,20 @@ fn of_join(join: &Join) -> ColumnLineage {
         }
     };
     ColumnLineage { columns, influence }
+}
+
+/// The columns that the rows of `plan` are sorted by: the first rows of it are a choice by them.
+fn order_of(plan: &LogicalPlan) -> BTreeSet<TableColumn> {
+    match plan {
+        LogicalPlan::Sort(sort) => {
+            let mut input = Input::new(&sort.input);
+            input.influenced_by(sort.expr.iter().map(|by| &by.expr));
+            input.lineage.influence
+        }
+        LogicalPlan::Projection(projection) => order_of(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => order_of(&alias.input),
+        _ => BTreeSet::new(),
+    }
 }
 
 /// A node whose meaning is not known here: every column may be computed from everything below.

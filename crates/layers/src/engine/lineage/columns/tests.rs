@@ -70,6 +70,52 @@ async fn joins_influence_rows_and_not_values() {
 }
 
 #[tokio::test]
+async fn the_sides_of_a_self_join_are_one_table() {
+    check(
+        "select l.id, l.x, r.x as other, l.y - r.y as gap from a as l join a as r on l.id = r.x",
+        &["=a.id", "=a.x", "=a.x", "~a.y"],
+        "a.id a.x",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_star_is_every_column_by_name() {
+    check(
+        "with c as (select * from b) select c.*, a.y from a join c using (id)",
+        &["=b.id", "=b.z", "=a.y"],
+        "a.id b.id",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_case_is_derived_from_its_conditions_too() {
+    check(
+        "select case when x > 0 then y else id end as c, coalesce(x, 0) as d from a",
+        &["~a.id ~a.x ~a.y", "~a.x"],
+        "",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn distinct_and_set_operations_keep_columns() {
+    check(
+        "select distinct x from a except select z from b",
+        &["=a.x"],
+        "a.x b.z",
+    )
+    .await;
+    check(
+        "select count(distinct x) filter (where y > 0) as n from a order by n limit 3",
+        &["~a.x ~a.y"],
+        "a.x a.y",
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn unions_merge_columns_by_place() {
     check(
         "select x, y from a union all select z, z + 1 from b",
