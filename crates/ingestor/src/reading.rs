@@ -1,7 +1,7 @@
 //! The topics that a run reads: those named, those found when it begins, and those found later. Each has two
 //! threads of its own from then on, and its table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use goldrecord_lake::Lake;
 use goldrecord_registry::Client;
+use goldrecord_service::config::Start;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaResult;
 use rdkafka::metadata::MetadataTopic;
@@ -22,7 +23,7 @@ use crate::metrics::Server;
 use crate::protocol::Choice;
 use crate::settings::{Settings, TopicSettings};
 use crate::shared::{Backoff, Shared};
-use crate::topics::Finder;
+use crate::topics::{Absent, Finder};
 use crate::worker::{Channels, Worker};
 
 /// How long the brokers may take to tell what topics there are, while others are being read.
@@ -46,6 +47,9 @@ pub(crate) struct Reading<'scope, 'env> {
     means: Means<'scope>,
     finder: Finder<'scope>,
     topics: Vec<String>,
+    /// What was there when the run began.
+    first: BTreeSet<String>,
+    absent: Absent,
     threads: Vec<ScopedJoinHandle<'scope, ()>>,
     looked: Instant,
 }
@@ -61,6 +65,8 @@ impl<'scope, 'env> Reading<'scope, 'env> {
             means,
             finder,
             topics: Vec::new(),
+            first: BTreeSet::new(),
+            absent: Absent::default(),
             threads: Vec::new(),
             looked: Instant::now(),
         }
@@ -68,17 +74,14 @@ impl<'scope, 'env> Reading<'scope, 'env> {
 
     /// Begins to read what is named and what is found now. False: asked to stop first.
     pub(crate) fn begin(&mut self) -> bool {
-        if !self.finder.has_patterns() {
-            self.read(self.finder.among([]));
-            return true;
-        }
         let shared = self.means.shared;
         let mut backoff = Backoff::new();
         loop {
-            match self.find() {
-                Ok(found) => {
+            match self.there() {
+                Ok(there) => {
                     shared.wait_ends(Server::Kafka, "every topic");
-                    self.read(found);
+                    self.first.clone_from(&there);
+                    self.read(self.finder.among(&there));
                     return true;
                 }
                 Err(error) => {
@@ -96,25 +99,51 @@ impl<'scope, 'env> Reading<'scope, 'env> {
         }
     }
 
-    /// Looks for new topics, if it is time. Brokers that do not answer now are asked again next time.
+    /// Looks for topics that are new or gone, if it is time. Brokers that do not answer now are asked again next time.
     pub(crate) fn look(&mut self) {
-        if !self.finder.has_patterns()
-            || self.looked.elapsed() < self.means.settings.refresh
-            || self.means.shared.is_stopping()
-        {
+        if self.looked.elapsed() < self.means.settings.refresh || self.means.shared.is_stopping() {
             return;
         }
         self.looked = Instant::now();
-        match self.find() {
-            Ok(found) => self.read(found),
+        match self.there() {
+            Ok(there) => {
+                self.read(self.finder.among(&there));
+                self.leave(&there);
+            }
             Err(error) => tracing::debug!(%error, "the brokers do not tell what topics there are"),
         }
     }
 
-    /// The topics to read of those there are now.
-    fn find(&self) -> KafkaResult<BTreeMap<String, TopicSettings>> {
+    /// The topics that the brokers have now.
+    fn there(&self) -> KafkaResult<BTreeSet<String>> {
         let metadata = self.means.probe.fetch_metadata(None, PATIENCE)?;
-        Ok(self.finder.among(existing(metadata.topics())))
+        Ok(existing(metadata.topics()).map(str::to_owned).collect())
+    }
+
+    /// Leaves topics that are gone, and comes back to them once they are there again: named ones are waited for.
+    fn leave(&mut self, there: &BTreeSet<String>) {
+        let Means {
+            shared,
+            settings,
+            commands,
+            ..
+        } = &self.means;
+        let Some(gone) = self.absent.look(&self.topics, there) else {
+            return;
+        };
+        for topic in &self.topics {
+            if gone.contains(topic) {
+                let servers = &settings.bootstrap_servers;
+                let why = format!(
+                    "Kafka at {servers} has no topic {topic}, or does not show it to this user: make it, or let \
+                     `goldrecord-bootstrap` make it; it is read once it is there"
+                );
+                shared.wait_begins(Server::Topic, topic, &why);
+            } else {
+                shared.wait_ends(Server::Topic, topic);
+            }
+        }
+        let _ = commands.send(Command::Leave(gone.clone()));
     }
 
     /// Gives threads to those that have none yet.
@@ -161,7 +190,7 @@ impl<'scope, 'env> Reading<'scope, 'env> {
             servers: settings.bootstrap_servers.clone(),
             table: lake.table(&bronze::path(topic)),
             choice: Choice {
-                start: settings.start,
+                start: self.start_of(topic),
                 on_out_of_range: settings.on_out_of_range,
             },
             probe: Arc::clone(probe),
@@ -178,6 +207,15 @@ impl<'scope, 'env> Reading<'scope, 'env> {
         let worker = Worker::new(&self.means, topic, own, channels);
         self.spawn(format!("table {topic}"), move || keeper.run());
         self.spawn(format!("topic {topic}"), move || worker.run());
+    }
+
+    /// Of a topic that came while the run went on, everything is read.
+    fn start_of(&self, topic: &str) -> Start {
+        if self.first.contains(topic) {
+            self.means.settings.start
+        } else {
+            Start::Earliest
+        }
     }
 
     /// A thread whose panic ends the run with an error instead of leaving the others waiting.

@@ -23,7 +23,7 @@ pub async fn make_tables(settings: &Settings, lake: &Lake, registry: &Client) ->
     } else {
         Vec::new()
     };
-    for (topic, own) in &finder.among(there.iter().map(String::as_str)) {
+    for (topic, own) in &finder.among(&there) {
         let subject = schemas::subject(topic, own);
         let latest = schemas::registered(registry, subject.as_deref()).await;
         let latest = latest.map_err(|source| Error::Registry {

@@ -4,7 +4,7 @@
 //! and for every command, a topic's thread and table are there before its first partition is ours, and members of
 //! a group that found a topic at different times only differ in their subscriptions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use goldrecord_service::config::{self, Format, Subject, TopicOverride};
 use regex::Regex;
@@ -116,7 +116,7 @@ impl<'a> Finder<'a> {
     /// The topics to read, with their rules: those named, and of `there` those that a pattern finds.
     pub fn among<'t>(
         &self,
-        there: impl IntoIterator<Item = &'t str>,
+        there: impl IntoIterator<Item = &'t String>,
     ) -> BTreeMap<String, TopicSettings> {
         let mut topics = self.settings.topics.clone();
         for topic in there {
@@ -124,7 +124,7 @@ impl<'a> Finder<'a> {
                 && let Some(pattern) = self.pattern_of(topic)
             {
                 let own = self.settings.rules.of(topic, Some(pattern));
-                topics.insert(topic.to_owned(), own);
+                topics.insert(topic.clone(), own);
             }
         }
         topics
@@ -143,6 +143,30 @@ impl<'a> Finder<'a> {
         let mut patterns = self.patterns.iter();
         let found = patterns.find(|pattern| !is_internal(topic) && pattern.is_match(topic))?;
         Some(found.as_str())
+    }
+}
+
+/// Which of the topics that are read are gone.
+///
+/// A broker that has just started may not know of all topics yet: one is gone when it was missed twice in a row.
+#[derive(Clone, Debug, Default)]
+pub struct Absent {
+    missed: BTreeSet<String>,
+    gone: BTreeSet<String>,
+}
+
+impl Absent {
+    /// The topics that are gone, if that has changed.
+    pub fn look(&mut self, read: &[String], there: &BTreeSet<String>) -> Option<&BTreeSet<String>> {
+        let missing = read.iter().filter(|topic| !there.contains(*topic));
+        let missing: BTreeSet<String> = missing.cloned().collect();
+        let gone: BTreeSet<String> = missing.intersection(&self.missed).cloned().collect();
+        self.missed = missing;
+        if gone == self.gone {
+            return None;
+        }
+        self.gone = gone;
+        Some(&self.gone)
     }
 }
 
@@ -218,11 +242,26 @@ mod tests {
             "__consumer_offsets",
             "_schemas",
             "_mine",
-        ];
-        let found: Vec<String> = finder.among(there).into_keys().collect();
+        ]
+        .map(str::to_owned);
+        let found: Vec<String> = finder.among(&there).into_keys().collect();
         // A name is read whether it is there or not.
         assert_eq!(found, ["_mine", "exact", "music.listens", "orders"]);
         assert!(finder.has_patterns());
+    }
+
+    #[test]
+    fn a_topic_is_gone_when_it_was_missed_twice_in_a_row() {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let read = ["a".to_owned(), "b".to_owned()];
+        let (both, one): (BTreeSet<String>, _) = (names(&["a", "b", "c"]), names(&["b"]));
+        let mut absent = Absent::default();
+        assert_eq!(absent.look(&read, &one), None);
+        assert_eq!(absent.look(&read, &both), None);
+        assert_eq!(absent.look(&read, &one), None);
+        assert_eq!(absent.look(&read, &one), Some(&names(&["a"])));
+        assert_eq!(absent.look(&read, &one), None, "it was told");
+        assert_eq!(absent.look(&read, &both), Some(&BTreeSet::new()));
     }
 
     #[test]
@@ -247,7 +286,7 @@ mod tests {
         ];
         let settings = settings(&[r"^music\.", "named"], &own);
         let finder = Finder::new(&settings).expect("sound");
-        let found = finder.among(["music.a", "music.b"]);
+        let found = finder.among(&["music.a", "music.b"].map(str::to_owned));
         assert_eq!(found["music.a"].format, Format::Avro);
         assert_eq!(found["music.a"].gaps, Gaps::Expected);
         assert_eq!(found["music.b"].format, Format::Json);

@@ -49,7 +49,7 @@ pub async fn of_topics(lake: &Lake, config: &Config) -> Result<Topics> {
         Vec::new()
     };
     let mut topics = Vec::new();
-    for topic in finder.among(there.iter().map(String::as_str)).into_keys() {
+    for topic in finder.among(&there).into_keys() {
         let next = next_offsets(lake, &topic).await?;
         match partitions(&broker, &topic, &next).await {
             Ok(partitions) => topics.push(TopicLag { topic, partitions }),

@@ -8,6 +8,8 @@ mod message;
 mod poller;
 mod rebalance;
 
+use std::collections::BTreeSet;
+
 use crossbeam_channel::Sender;
 
 use crate::chunk::Chunk;
@@ -34,6 +36,8 @@ pub(crate) enum Event {
 pub(crate) enum Command {
     /// Read these topics too, and tell their threads.
     Read(Vec<(String, Sender<Event>)>),
+    /// These are gone, and no others: they are read on once they are there again.
+    Leave(BTreeSet<String>),
     Seek {
         topic: String,
         position: Position,

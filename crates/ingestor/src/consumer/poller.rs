@@ -1,5 +1,6 @@
 //! The polling thread: gathers what is there into chunks, and does what the topics' threads ask for.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,8 @@ pub(crate) struct Poller<'a> {
     budget: Arc<Budget>,
     supply: Supply,
     chunks: Vec<(String, Option<Chunk>)>,
+    /// Topics that are not there now.
+    gone: BTreeSet<String>,
     seeks: Vec<(Instant, String, Position)>,
     paused: bool,
     /// Kafka does not have the next offset of some partition, which the topics' threads do not know yet.
@@ -66,6 +69,7 @@ impl<'a> Poller<'a> {
             budget,
             running: 0,
             chunks: Vec::new(),
+            gone: BTreeSet::new(),
             seeks: Vec::new(),
             paused: false,
             out_of_range: false,
@@ -230,7 +234,12 @@ impl<'a> Poller<'a> {
             .chunks
             .iter()
             .map(|(topic, _)| topic.as_str())
+            .filter(|topic| !self.gone.contains(*topic))
             .collect();
+        if topics.is_empty() {
+            self.consumer.unsubscribe();
+            return;
+        }
         if let Err(source) = self.consumer.subscribe(&topics) {
             self.shared.fail(Error::Kafka {
                 servers: self.settings.bootstrap_servers.clone(),
@@ -281,6 +290,11 @@ impl<'a> Poller<'a> {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Read(topics) => self.read(topics),
+                Command::Leave(gone) => {
+                    tracing::info!(?gone, "topics are gone or are there again");
+                    self.gone = gone;
+                    self.subscribe();
+                }
                 Command::Seek { topic, position } => {
                     // The last word counts.
                     self.seeks.retain(|(_, name, other)| {
@@ -396,7 +410,7 @@ impl<'a> Poller<'a> {
                 }
                 Ok(Command::Ended) => self.running -= 1,
                 // Threads of topics found this late end with their end of the channel.
-                Ok(Command::Read(_) | Command::Seek { .. }) | Err(_) => {}
+                Ok(Command::Read(_) | Command::Leave(_) | Command::Seek { .. }) | Err(_) => {}
             }
         }
     }

@@ -1,17 +1,23 @@
 //! Opening partitions: where each is read on from, or begins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use goldrecord_lake::{Outcome, Snapshot};
 use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 
 use super::{Keeper, now};
 use crate::bronze::Others;
+use crate::consumer::Probe;
 use crate::error::{Error, Result};
 use crate::metrics::Server;
-use crate::protocol::{Beginning, Look, Opened, Opener};
+use crate::protocol::{Beginning, Look, Opened, Opener, Whose};
 use crate::shared::Backoff;
+
+/// How long each question waits for the brokers.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Keeper<'_> {
     pub(super) fn open(
@@ -28,13 +34,22 @@ impl Keeper<'_> {
                     }
                     opener.table(&snapshot.txns);
                 }
-                Look::Bounds => {
+                Look::Bounds(whose) => {
+                    let asked: BTreeSet<i32> = match whose {
+                        Whose::Ours => partitions.iter().copied().collect(),
+                        Whose::All => {
+                            let Some(all) = self.partitions() else {
+                                return Ok(None);
+                            };
+                            all.into_iter().chain(partitions.iter().copied()).collect()
+                        }
+                    };
                     let mut bounds = BTreeMap::new();
-                    for partition in partitions {
-                        let Some(found) = self.bounds(*partition) else {
+                    for partition in asked {
+                        let Some(found) = self.bounds(partition) else {
                             return Ok(None);
                         };
-                        bounds.insert(*partition, found);
+                        bounds.insert(partition, found);
                     }
                     opener.bounds(&bounds);
                 }
@@ -75,15 +90,29 @@ impl Keeper<'_> {
 
     /// The first and the next offset of a partition's log. `None`: the run ends first.
     fn bounds(&self, partition: i32) -> Option<(i64, i64)> {
+        self.ask(|probe| probe.fetch_watermarks(&self.topic, partition, PATIENCE))
+    }
+
+    /// The partitions that the topic has. `None`: the run ends first.
+    fn partitions(&self) -> Option<Vec<i32>> {
+        self.ask(|probe| {
+            let metadata = probe.fetch_metadata(Some(&self.topic), PATIENCE)?;
+            if let Some(error) = metadata.topics().iter().find_map(MetadataTopic::error) {
+                return Err(KafkaError::MetadataFetch(error.into()));
+            }
+            let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+            Ok(partitions.map(MetadataPartition::id).collect())
+        })
+    }
+
+    /// Asks the brokers until they answer. `None`: the run ends first.
+    fn ask<T>(&self, question: impl Fn(&Probe) -> KafkaResult<T>) -> Option<T> {
         let mut backoff = Backoff::new();
         loop {
-            match self
-                .probe
-                .fetch_watermarks(&self.topic, partition, Duration::from_secs(10))
-            {
-                Ok(bounds) => {
+            match question(&self.probe) {
+                Ok(answer) => {
                     self.shared.wait_ends(Server::Kafka, &self.topic);
-                    return Some(bounds);
+                    return Some(answer);
                 }
                 Err(error) => {
                     self.shared.wait_begins(

@@ -45,6 +45,8 @@ const SIZES: &[f64] = &[
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Server {
     Kafka,
+    /// The brokers answer, but have no such topic, or do not show it to us.
+    Topic,
     Registry,
     /// The registry answers, but with no schema that the topic could be read by: none, or one that no table fits.
     Schema,
@@ -55,6 +57,7 @@ impl Server {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Kafka => "kafka",
+            Self::Topic => "topic",
             Self::Registry => "registry",
             Self::Schema => "schema",
             Self::Lake => "lake",

@@ -53,6 +53,6 @@ pub use flush::{Ending, Flush, Next, Settled, settle};
 pub use generation::{Gate, Generation};
 pub use offsets::{AppId, Range};
 pub use open::{Choice, Found, Opening, open};
-pub use opener::{Beginning, Look, Opened, Opener};
+pub use opener::{Beginning, Look, Opened, Opener, Whose};
 pub use partition::{Lease, Offered, Partition, State, Tally};
 pub use topic::{Back, Position, Step, Topic};

@@ -9,12 +9,17 @@
 //!                                  └──▶ LogShorter, OutOfRange: the operator is asked
 //! ```
 //!
+//! `start = "latest"` leaves out what was there when the topic was first seen, and nothing that comes later. So the
+//! first to open any of its partitions begins all of them, also those of others, at their ends; and a partition that
+//! the table does not know beside some that it knows was added since, and begins at its first record.
+//!
 //! The table comes before Kafka: an owner that is still at work moves the table up to offsets which Kafka had
 //! before. Asked the other way round, Kafka's log may seem to end before the table's offset.
 
 use std::collections::BTreeMap;
 
 use goldrecord_lake::{AddFile, Proposal, TxnStep};
+use goldrecord_service::config::Start;
 
 use super::offsets::{AppId, Range};
 use super::open::{Choice, Found, Opening, open};
@@ -47,7 +52,7 @@ pub enum Look {
     /// Read the table; then [`Opener::table`].
     Table,
     /// Ask Kafka for each partition's first and next offset; then [`Opener::bounds`].
-    Bounds,
+    Bounds(Whose),
     /// Try to commit the [`Opener::beginning`]; then [`Opener::begun`], whatever came of it.
     Begin(Vec<Beginning>),
     /// All are open.
@@ -72,10 +77,22 @@ pub enum Look {
     },
 }
 
+/// Which partitions Kafka is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Those that are being opened.
+    Ours,
+    /// Every one that the topic has.
+    All,
+}
+
 #[derive(Clone, Debug)]
 enum State {
     ReadTable,
-    ReadBounds { stored: BTreeMap<i32, (i32, i64)> },
+    ReadBounds {
+        /// What the table has of the topic's partitions, ours or not.
+        stored: BTreeMap<i32, (i32, i64)>,
+    },
     Told(Look),
 }
 
@@ -105,7 +122,8 @@ impl Opener {
     pub fn next(&self) -> Look {
         match &self.state {
             State::ReadTable => Look::Table,
-            State::ReadBounds { .. } => Look::Bounds,
+            State::ReadBounds { stored } if self.is_first(stored) => Look::Bounds(Whose::All),
+            State::ReadBounds { .. } => Look::Bounds(Whose::Ours),
             State::Told(look) => look.clone(),
         }
     }
@@ -116,31 +134,43 @@ impl Opener {
             matches!(self.state, State::ReadTable),
             "the table is read when it is asked for"
         );
-        let stored = self
-            .partitions
-            .iter()
-            .filter_map(|partition| {
-                let latest = AppId::latest(txns, &self.cluster, &self.topic, *partition)?;
-                Some((*partition, latest))
-            })
-            .collect();
+        let stored = AppId::all_latest(txns, &self.cluster, &self.topic);
         self.state = State::ReadBounds { stored };
     }
 
-    /// The first and the next offset that Kafka has of each partition.
+    /// Whether what is there now is to be left out.
+    fn is_first(&self, stored: &BTreeMap<i32, (i32, i64)>) -> bool {
+        self.choice.start == Start::Latest && stored.is_empty()
+    }
+
+    /// The first and the next offset that Kafka has of each partition that was asked for.
     pub fn bounds(&mut self, bounds: &BTreeMap<i32, (i64, i64)>) {
         let State::ReadBounds { stored } = &self.state else {
             panic!("Kafka is asked after the table");
         };
+        let first = self.is_first(stored);
+        let choice = Choice {
+            start: if first {
+                Start::Latest
+            } else {
+                Start::Earliest
+            },
+            ..self.choice
+        };
+        let asked: Vec<i32> = if first {
+            bounds.keys().copied().collect()
+        } else {
+            self.partitions.clone()
+        };
         let (mut opened, mut begin) = (Vec::new(), Vec::new());
-        for partition in &self.partitions {
+        for partition in &asked {
             let (low, end) = bounds[partition];
             let found = Found {
                 stored: stored.get(partition).copied(),
                 low,
                 end,
             };
-            match open(found, self.choice) {
+            match open(found, choice) {
                 Opening::Begin { epoch, at } => begin.push(Beginning {
                     app_id: AppId {
                         cluster: self.cluster.clone(),
@@ -229,7 +259,7 @@ mod tests {
         let mut opener = Opener::new("c", "t", &[0, 1], choice);
         assert_eq!(opener.next(), Look::Table);
         opener.table(&[("c/t/1/2".to_owned(), 4)].into());
-        assert_eq!(opener.next(), Look::Bounds);
+        assert_eq!(opener.next(), Look::Bounds(Whose::Ours));
         opener.bounds(&bounds);
         let Look::Begin(beginnings) = opener.next() else {
             panic!("partition 0 was never seen");
@@ -255,5 +285,36 @@ mod tests {
             opener.next(),
             Look::Done(vec![place(0, 0, 7), place(1, 2, 4)])
         );
+    }
+
+    const LATEST: Choice = Choice {
+        start: Start::Latest,
+        on_out_of_range: OnOutOfRange::Fail,
+    };
+
+    fn begun_at(opener: &Opener) -> Vec<(i32, i64)> {
+        let Look::Begin(beginnings) = opener.next() else {
+            panic!("something was never seen");
+        };
+        let places = beginnings.iter();
+        places.map(|own| (own.app_id.partition, own.at)).collect()
+    }
+
+    #[test]
+    fn the_first_that_begins_at_the_end_begins_the_partitions_of_others_too() {
+        let mut opener = Opener::new("c", "t", &[1], LATEST);
+        opener.table(&[("c/other/1/0".to_owned(), 4)].into());
+        assert_eq!(opener.next(), Look::Bounds(Whose::All));
+        opener.bounds(&[(0, (5, 9)), (1, (3, 8)), (2, (0, 0))].into());
+        assert_eq!(begun_at(&opener), [(0, 9), (1, 8), (2, 0)]);
+    }
+
+    #[test]
+    fn a_partition_added_later_begins_at_its_first_record() {
+        let mut opener = Opener::new("c", "t", &[1, 2], LATEST);
+        opener.table(&[("c/t/0/0".to_owned(), 9), ("c/t/1/0".to_owned(), 8)].into());
+        assert_eq!(opener.next(), Look::Bounds(Whose::Ours));
+        opener.bounds(&[(1, (3, 8)), (2, (0, 7))].into());
+        assert_eq!(begun_at(&opener), [(2, 0)]);
     }
 }

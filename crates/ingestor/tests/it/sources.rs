@@ -68,6 +68,24 @@ fn admin(world: &World) -> AdminClient<DefaultClientContext> {
         .expect("an admin")
 }
 
+fn make(world: &World, admin: &AdminClient<DefaultClientContext>, topic: &str, partitions: i32) {
+    let topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    let options = AdminOptions::new();
+    let answer = admin.create_topics([&topic], &options);
+    world.runtime.block_on(answer).expect("answered")[0]
+        .as_ref()
+        .expect("made");
+}
+
+fn widen(world: &World, admin: &AdminClient<DefaultClientContext>, topic: &str, partitions: usize) {
+    let more = NewPartitions::new(topic, partitions);
+    let options = AdminOptions::new();
+    let answer = admin.create_partitions([&more], &options);
+    world.runtime.block_on(answer).expect("answered")[0]
+        .as_ref()
+        .expect("made");
+}
+
 #[test]
 fn what_a_pattern_finds_later_is_read_without_a_restart() {
     let Some(kafka) = require(Kafka::shared()) else {
@@ -76,14 +94,7 @@ fn what_a_pattern_finds_later_is_read_without_a_restart() {
     let _guard = without_failpoints();
     let world = World::on(kafka, &[("apart", 1)]);
     let admin = admin(&world);
-    let options = AdminOptions::new();
-    let make = |topic: &str, partitions| {
-        let topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
-        let answer = world
-            .runtime
-            .block_on(admin.create_topics([&topic], &options));
-        answer.expect("answered")[0].as_ref().expect("made");
-    };
+    let make = |topic: &str, partitions| make(&world, &admin, topic, partitions);
     let mut settings = settings(&world, "found", &[]);
     settings.patterns = vec![r"^found\.".to_owned()];
     run(&world, settings, |_, runs| {
@@ -95,11 +106,7 @@ fn what_a_pattern_finds_later_is_read_without_a_restart() {
         }
         await_stored(&world, "found.one", 100);
 
-        let more = NewPartitions::new("found.one", 4);
-        let answer = admin.create_partitions([&more], &options);
-        world.runtime.block_on(answer).expect("answered")[0]
-            .as_ref()
-            .expect("made");
+        widen(&world, &admin, "found.one", 4);
         for number in 0..100 {
             world.produce("found.one", number % 4, Some(&event));
         }
@@ -128,6 +135,99 @@ fn what_a_pattern_finds_later_is_read_without_a_restart() {
     let added = added.iter().filter(|row| row.contains_key("added"));
     assert_eq!(added.count(), 100);
     assert!(world.latest("apart").is_none(), "no pattern finds it");
+}
+
+#[test]
+fn what_comes_after_the_start_is_read_from_its_first_record() {
+    let Some(kafka) = require(Kafka::shared()) else {
+        return;
+    };
+    let _guard = without_failpoints();
+    let world = World::on(kafka, &[("after.old", 2)]);
+    let admin = admin(&world);
+    let schema = world.register("after.old", SchemaType::Avro, SMALL);
+    let event = framed(schema, &small(JUNE, Some(1), "a"));
+    let produce = |topic: &str, partition| {
+        for _ in 0..10 {
+            world.produce(topic, partition, Some(&event));
+        }
+    };
+    produce("after.old", 0);
+    world.acknowledged();
+    let mut settings = settings(
+        &world,
+        "after",
+        &[
+            ("after.old", TopicSettings::default()),
+            ("after.named", TopicSettings::default()),
+        ],
+    );
+    settings.patterns = vec![r"^after\.found".to_owned()];
+    settings.start = Start::Latest;
+    run(&world, settings, |_, _| {
+        wait_until("both partitions begin at their ends", || {
+            world
+                .latest("after.old")
+                .is_some_and(|table| table.txns.values().eq(&[10, 0]))
+        });
+        // Written before the ingestor can know of them.
+        for topic in ["after.named", "after.found"] {
+            make(&world, &admin, topic, 1);
+            world.register(topic, SchemaType::Avro, SMALL);
+            produce(topic, 0);
+        }
+        widen(&world, &admin, "after.old", 3);
+        produce("after.old", 2);
+        await_stored(&world, "after.old", 20);
+        await_stored(&world, "after.named", 10);
+        await_stored(&world, "after.found", 10);
+    })
+    .expect("runs");
+    for topic in ["after.old", "after.named", "after.found"] {
+        assert_eq!(world.audit(topic), 10, "{topic}");
+    }
+}
+
+#[test]
+fn a_topic_that_is_removed_stops_no_other_and_is_read_when_it_is_back() {
+    let Some(kafka) = require(Kafka::shared()) else {
+        return;
+    };
+    let _guard = without_failpoints();
+    let world = World::on(kafka, &[("leaves.one", 1), ("leaves.two", 1)]);
+    let admin = admin(&world);
+    let schema = world.register("leaves.two", SchemaType::Avro, SMALL);
+    let event = framed(schema, &small(JUNE, Some(1), "a"));
+    let mut settings = settings(&world, "leaves", &[]);
+    settings.patterns = vec![r"^leaves\.".to_owned()];
+    run(&world, settings, |scraped, runs| {
+        let told = |wanted: &str| scraped.render().contains(wanted);
+        let waits = "waiting_since_timestamp_seconds{server=\"topic\",topic=\"leaves.one\"}";
+        let assigned = "assigned_partitions{topic=\"leaves.one\"} 1\n";
+        wait_until("it is read", || told(assigned));
+        let removal = [&"leaves.one"[..]];
+        let options = AdminOptions::new();
+        let answer = admin.delete_topics(&removal, &options);
+        world.runtime.block_on(answer).expect("answered")[0]
+            .as_ref()
+            .expect("removed");
+        wait_until("it is left", || told(waits) && !told(assigned));
+        for _ in 0..10 {
+            world.produce("leaves.two", 0, Some(&event));
+        }
+        await_stored(&world, "leaves.two", 10);
+
+        make(&world, &admin, "leaves.one", 1);
+        for _ in 0..10 {
+            world.produce("leaves.one", 0, Some(&event));
+        }
+        await_stored(&world, "leaves.one", 10);
+        assert!(!told(waits));
+        assert!(runs(), "one run read it all");
+    })
+    .expect("runs");
+    assert_eq!(world.audit("leaves.one"), 10);
+    assert_eq!(world.audit("leaves.two"), 10);
 }
 
 /// An event of one number.

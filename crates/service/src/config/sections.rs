@@ -139,7 +139,7 @@ pub enum Format {
 pub enum Start {
     /// At the oldest record that the broker still has.
     Earliest,
-    /// At the next record to arrive.
+    /// After what is there when it is first seen.
     Latest,
 }
 
@@ -188,7 +188,8 @@ pub struct Ingestor {
     pub refresh_interval: Span,
     /// How records are encoded where a topic does not say otherwise.
     pub format: Format,
-    /// Where a partition that the lake has never seen begins.
+    /// Where a topic that the lake has never seen begins. What is added later, a partition or a topic that was not
+    /// there when the ingestor started, begins at its first record either way.
     pub start: Start,
     /// What to do when records were deleted before they were read.
     pub on_out_of_range: OnOutOfRange,

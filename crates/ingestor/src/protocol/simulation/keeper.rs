@@ -236,7 +236,7 @@ impl Keeper {
                     opener.table(&self.snapshot.txns);
                 }
             }
-            Look::Bounds => {
+            Look::Bounds(_) => {
                 if world.fails() {
                     self.wake = world.now + PAUSE;
                 } else {
