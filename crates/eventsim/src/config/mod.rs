@@ -18,6 +18,10 @@ use crate::error::{Error, Result};
 use reader::Object;
 pub use site::Site;
 
+/// The largest id of a first user: ids of sessions are made of it, and stay below 2⁵³, where JSON's numbers end to be
+/// exact.
+pub(crate) const LAST_FIRST_USER: i64 = 1 << 32;
+
 const KEYS: &[&str] = &[
     "alpha",
     "auths",
@@ -147,7 +151,9 @@ impl Config {
                 .map(|users| users as u32),
             start: moment("start-date")?,
             end: moment("end-date")?,
-            first_user_id: root.whole("first-user-id", 0, 1 << 52)?.unwrap_or(1),
+            first_user_id: root
+                .whole("first-user-id", 0, LAST_FIRST_USER)?
+                .unwrap_or(1),
             tag: root.text("tag")?.map(String::from),
             digest: xxhash_rust::xxh3::xxh3_64(text.as_bytes()),
         })

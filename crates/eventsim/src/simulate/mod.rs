@@ -14,7 +14,7 @@ use goldrecord_service::Shutdown;
 
 use crate::calendar::DAY;
 use crate::catalogue::Catalogue;
-use crate::config::{Config, Site};
+use crate::config::{Config, LAST_FIRST_USER, Site};
 use crate::error::{Error, Result};
 use crate::people::{People, Profile};
 use crate::random::Random;
@@ -23,6 +23,8 @@ use rhythm::Rhythm;
 
 /// When nothing says otherwise, the simulation begins on 2026-10-01.
 const DEFAULT_START: i64 = 1_790_812_800_000;
+/// Each user has room for 2 to this many sessions: 28 a day for a hundred years.
+const SESSIONS_BITS: u32 = 20;
 
 /// What is simulated. Equal options make equal events, whatever `threads` is.
 #[derive(Clone, Debug)]
@@ -40,7 +42,8 @@ pub struct SimulationOptions {
     pub start: i64,
     /// Where all random numbers come from.
     pub seed: u64,
-    /// The first user's id; the others follow.
+    /// The first user's id, from 0 to 2³²; the others follow. Simulations side by side whose users differ share no id of
+    /// a session either.
     pub first_user_id: i64,
     /// A text that every event carries.
     pub tag: Option<String>,
@@ -88,10 +91,18 @@ impl SimulationOptions {
         if self.events == Some(0) {
             return refuse("events", "is 0; give one at least");
         }
+        if !(0..=LAST_FIRST_USER).contains(&self.first_user_id) {
+            return refuse("first-user-id", "must be from 0 to 4294967296");
+        }
         if !(0..250_000_000_000_000).contains(&self.start) {
             return refuse("start", "must lie between 1970 and 9892");
         }
         Ok(())
+    }
+
+    /// The ids of sessions are the numbers above this one.
+    fn sessions_after(&self) -> i64 {
+        (self.first_user_id - 1).max(0) << SESSIONS_BITS
     }
 
     fn end(&self) -> i64 {
@@ -190,7 +201,10 @@ fn event_of<'a>(
 ) -> Event<'a> {
     let state = &world.site.states[usize::from(record.state)];
     let user_id = options.first_user_id + i64::from(record.user);
-    let session = i64::from(record.session) * i64::from(options.users) + i64::from(record.user) + 1;
+    let session = options.sessions_after()
+        + i64::from(record.session) * i64::from(options.users)
+        + i64::from(record.user)
+        + 1;
     let mut event = Event {
         event_id: id.of(user_id, record.ordinal),
         ts: record.ts,

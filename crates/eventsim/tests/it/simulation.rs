@@ -64,6 +64,24 @@ proptest! {
 }
 
 #[test]
+fn simulations_of_other_users_share_no_session() {
+    let sessions = |first_user_id, users| -> HashSet<i64> {
+        let options = SimulationOptions {
+            first_user_id,
+            ..options(Some(20_000), users, 10)
+        };
+        let events = parsed(&lines(&options));
+        let sessions = events.iter().map(|event| event["sessionId"].as_i64());
+        sessions.map(|id| id.expect("a number")).collect()
+    };
+    let (one, two, last) = (sessions(1, 300), sessions(301, 700), sessions(1 << 32, 300));
+    assert!(one.len() > 300 && two.len() > 300);
+    assert!(one.is_disjoint(&two) && two.is_disjoint(&last));
+    // JSON's numbers are exact up to there.
+    assert!(last.iter().all(|id| *id < 1 << 53));
+}
+
+#[test]
 fn exactly_the_events_asked_for_fill_the_days_asked_for() {
     for (events, users, days) in [(100_000, 1_000, 30), (60_000, 5_000, 3), (5_000, 2_000, 10)] {
         let options = options(Some(events), users, days);
