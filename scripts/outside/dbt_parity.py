@@ -5,7 +5,8 @@
 Compares what `dbt ls --output json` and `goldrecord-layers ls --output json` say of each node: its unique id and the
 nodes that it depends on. dbt's own reader then takes the manifest.json that `goldrecord-layers parse` writes, and what
 it says of each node is compared with dbt's. Both then build a small project with a seed, models, tests, a failure and
-what is skipped by it: the same exit code, and dbt's reader takes our run_results.json. Needs dbt-core with dbt-duckdb.
+what is skipped by it: the same exit code, and dbt's reader takes our run_results.json; and it takes the catalog.json that
+`docs generate` writes of what was built, with the tables and columns of dbt's own. Needs dbt-core with dbt-duckdb.
 Exits with 0 when they say the same, 1 with the differences, 2 when a command fails.
 """
 
@@ -17,6 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from dbt.artifacts.schemas.catalog import CatalogArtifact
 from dbt.artifacts.schemas.manifest import WritableManifest
 from dbt.artifacts.schemas.run import RunResultsArtifact
 
@@ -196,6 +198,40 @@ def results(command: list[str], folder: str, environment: dict[str, str]):
     return done.returncode, ended
 
 
+def catalog(command: list[str], folder: str, environment: dict[str, str]):
+    """The columns of each table in a catalog.json, in order, as dbt reads it."""
+    done = subprocess.run(
+        [*command, "--target-path", folder],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | environment,
+    )
+    try:
+        read = CatalogArtifact.read_and_check_versions(f"{folder}/catalog.json")
+    except Exception as problem:  # whatever dbt's reader finds wrong
+        print(f"{' '.join(command)} left no catalog: {problem}", file=sys.stderr)
+        print(done.stdout + done.stderr, file=sys.stderr)
+        sys.exit(2)
+    return {
+        unique_id: [
+            column.name
+            for column in sorted(table.columns.values(), key=lambda one: one.index)
+        ]
+        for unique_id, table in [*read.nodes.items(), *read.sources.items()]
+    }
+
+
+def same_catalog(theirs: dict[str, list[str]], ours: dict[str, list[str]]) -> bool:
+    # dbt keeps what a test found wrong, and here it never comes to be.
+    theirs = {name: of for name, of in theirs.items() if not name.endswith(".failing")}
+    if theirs == ours:
+        print(f"catalog.json: the same columns of {len(ours)} tables")
+        return True
+    print(f"catalog.json: dbt has {theirs}, goldrecord-layers {ours}")
+    return False
+
+
 def same_results(layers: str, dbt: str, scratch: str) -> bool:
     project = f"{scratch}/small"
     for path, text in SMALL.items():
@@ -210,13 +246,15 @@ def same_results(layers: str, dbt: str, scratch: str) -> bool:
         "GOLDRECORD_DUCKDB": f"{scratch}/small.duckdb",
     }
     places = ["--project-dir", project, "--profiles-dir", project]
+    duckdb = ["--target", "duckdb"]
+    prod = ["--target", "prod", "--config", str(config)]
     theirs = results(
-        [dbt, "build", *places, "--log-path", scratch, "--target", "duckdb"],
+        [dbt, "build", *places, "--log-path", scratch, *duckdb],
         f"{scratch}/small-dbt",
         environment,
     )
     ours = results(
-        [layers, "build", *places, "--config", str(config), "--target", "prod"],
+        [layers, "build", *places, *prod],
         f"{scratch}/small-ours",
         environment,
     )
@@ -224,7 +262,18 @@ def same_results(layers: str, dbt: str, scratch: str) -> bool:
     same = theirs[0] == ours[0] and set(theirs[1]) == set(ours[1])
     if same and ended == ENDED:
         print(f"run_results.json: {len(ended)} results, exit code {ours[0]}")
-        return True
+        return same_catalog(
+            catalog(
+                [dbt, "docs", "generate", *places, "--log-path", scratch, *duckdb],
+                f"{scratch}/small-dbt",
+                environment,
+            ),
+            catalog(
+                [layers, "docs", "generate", *places, *prod],
+                f"{scratch}/small-ours",
+                environment,
+            ),
+        )
     print(f"build: dbt left with {theirs[0]} and {theirs[1]}")
     print(f"  goldrecord-layers with {ours[0]} and {ours[1]}")
     print(f"  it should end as {ENDED}")

@@ -7,6 +7,7 @@
 pub mod artifacts;
 pub mod cli;
 pub mod diagnostics;
+pub mod docs;
 pub mod engine;
 mod error;
 mod jinja;

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::Value;
-
-use super::{MANIFEST, RUN_RESULTS};
+use super::{MANIFEST, RUN_RESULTS, read};
 use crate::manifest::{Node, Relation};
 use crate::{Error, Result};
 
@@ -32,7 +30,7 @@ struct Then {
 impl Previous {
     /// Read `manifest.json` and, where it is there, `run_results.json` of a folder.
     pub fn read(folder: &Path) -> Result<Self> {
-        let manifest = json(&folder.join(MANIFEST))?.ok_or_else(|| {
+        let manifest = read(&folder.join(MANIFEST))?.ok_or_else(|| {
             Error::Usage(format!(
                 "there is no {MANIFEST} in {}: name with --state a folder that an earlier command wrote to, such as its \
                  target folder",
@@ -53,7 +51,7 @@ impl Previous {
                 previous.nodes.insert(unique_id.clone(), then);
             }
         }
-        if let Some(results) = json(&folder.join(RUN_RESULTS))? {
+        if let Some(results) = read(&folder.join(RUN_RESULTS))? {
             previous.command = results["args"]["which"].as_str().map(str::to_owned);
             for result in results["results"].as_array().into_iter().flatten() {
                 if let (Some(unique_id), Some(status)) =
@@ -116,16 +114,4 @@ impl Previous {
             .filter(|(_, status)| matches!(status.as_str(), "error" | "fail" | "skipped"))
             .map(|(unique_id, _)| unique_id.as_str())
     }
-}
-
-/// A JSON file's content; `None` where there is no such file.
-fn json(path: &Path) -> Result<Option<Value>> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::file(path, error)),
-    };
-    serde_json::from_str(&text)
-        .map(Some)
-        .map_err(|error| Error::file(path, error.into()))
 }

@@ -77,11 +77,41 @@ pub(super) enum Command {
     Clean,
     /// Check that the project, its profile and the lake are found.
     Debug,
+    /// The project for people to read.
+    Docs {
+        #[command(subcommand)]
+        command: Docs,
+    },
     /// What the lake knows of a model.
     State {
         #[command(subcommand)]
         command: State,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Docs {
+    /// Write `catalog.json`, `column_lineage.json` and a site that needs no network to `docs/` in the target folder.
+    Generate(GenerateDocs),
+    /// Serve that site.
+    Serve(ServeDocs),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct GenerateDocs {
+    /// Do not look at the lake: without types, sizes and lineage of columns.
+    #[arg(long)]
+    pub(super) empty_catalog: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ServeDocs {
+    /// The port; 0 for any that is free.
+    #[arg(long, default_value_t = 8080)]
+    pub(super) port: u16,
+    /// The address; others than this machine's show the site to the network.
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(super) host: String,
 }
 
 #[derive(Debug, Subcommand)]

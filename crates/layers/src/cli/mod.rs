@@ -6,6 +6,7 @@ mod clean;
 mod compile;
 mod debug;
 mod defer;
+mod docs;
 mod list;
 mod retry;
 mod show;
@@ -19,7 +20,7 @@ use goldrecord_service::Config;
 
 pub use arguments::Cli;
 
-use self::arguments::{Command, Common, Pick, State, Type};
+use self::arguments::{Command, Common, Docs, Pick, State, Type};
 use self::build::Kind;
 use crate::artifacts::{self, Invocation, MANIFEST, Previous, manifest_json};
 use crate::manifest::ResourceType::Test;
@@ -116,12 +117,8 @@ async fn execute(
         empty,
         deferred: BTreeMap::new(),
     };
-    match cli.command {
-        Command::Clean => return clean::clean(printer, &project_dir(&cli.common)?, &options),
-        Command::Debug => {
-            return debug::debug(cli, printer, project_dir(&cli.common), &options).await;
-        }
-        _ => {}
+    if let Some(exit) = without_nodes(cli, printer, &options).await? {
+        return Ok(exit);
     }
     let root = project_dir(&cli.common)?;
     let mut manifest = project::load(&root, &options)?;
@@ -158,8 +155,16 @@ async fn execute(
     }
     let build = |kind, run| build::build(cli, printer, manifest, invocation, kind, run);
     match &cli.command {
-        // The last two are done: they need no nodes.
-        Command::Parse | Command::Clean | Command::Debug => Ok(Exit::Done),
+        // All but the first are done: they need no nodes.
+        Command::Parse
+        | Command::Clean
+        | Command::Debug
+        | Command::Docs {
+            command: Docs::Serve(_),
+        } => Ok(Exit::Done),
+        Command::Docs {
+            command: Docs::Generate(generate),
+        } => docs::generate(cli, printer, manifest, invocation, generate).await,
         Command::Build(run) => build(Kind::Build, run).await,
         Command::Run(run) => build(Kind::Run, run).await,
         Command::Test(run) => build(Kind::Test, run).await,
@@ -172,6 +177,22 @@ async fn execute(
             command: State::Explain { models },
         } => state::explain(cli, manifest, models).await,
     }
+}
+
+/// The commands that need no nodes, only where the project lies.
+async fn without_nodes(cli: &Cli, printer: &Printer, options: &Options) -> Result<Option<Exit>> {
+    let root = project_dir(&cli.common);
+    Ok(Some(match &cli.command {
+        Command::Clean => clean::clean(printer, &root?, options)?,
+        Command::Debug => debug::debug(cli, printer, root, options).await?,
+        Command::Docs {
+            command: Docs::Serve(serve),
+        } => {
+            let project = project::ProjectFile::read(&root?, options)?;
+            docs::serve(cli, printer, &project, serve).await?
+        }
+        _ => return Ok(None),
+    }))
 }
 
 /// Leave a file in the target folder. A project that lies where nobody may write is built all the same.

@@ -10,7 +10,7 @@ use super::project::{Project, sql_of};
 use super::session::Engine;
 use super::{BuildOptions, explain, plan};
 use crate::Result;
-use crate::manifest::{Manifest, Materialized, ResourceType};
+use crate::manifest::{Manifest, Node, ResourceType};
 
 /// The column lineage of each selected model that is a table or a view, by its unique id.
 ///
@@ -23,56 +23,54 @@ pub async fn columns(
     selected: &BTreeSet<String>,
 ) -> Result<BTreeMap<String, Value>> {
     let engine = Engine::new(lake, 1, BuildOptions::default().memory)?;
-    let mut planned = BTreeSet::new();
     let models = || {
-        selected
-            .iter()
-            .filter_map(|id| manifest.node(id))
-            .filter(|node| {
-                node.resource_type == ResourceType::Model
-                    && matches!(
-                        node.config.materialized,
-                        Materialized::Table | Materialized::View
-                    )
-            })
+        let nodes = selected.iter().filter_map(|id| manifest.node(id));
+        nodes.filter(|node| has_lineage(node))
     };
-    for node in models() {
-        // What lies above need not be built yet.
-        planned.extend(explain::with_ancestors(manifest, node));
-    }
+    // What lies above need not be built yet.
+    let planned = models()
+        .flat_map(|node| explain::with_ancestors(manifest, node))
+        .collect();
     let project = Project::plan(manifest, lake, &engine, &planned).await?;
     let mut found = BTreeMap::new();
     for node in models() {
-        let session = project.planning_session(node).await?;
-        let plan = plan::logical(&session, node, sql_of(node)).await?;
-        let lineage = column_lineage(&plan);
-        let names = project.upstream_names(node);
-        // A table that is no node of the project keeps its full name.
-        let id = |table: &String| names.get(table).unwrap_or(table).clone();
-        let columns: Map<String, Value> = plan
-            .schema()
-            .fields()
-            .iter()
-            .zip(&lineage.columns)
-            .map(|(field, origins)| {
-                let origins = origins.iter().map(|((table, column), nearness)| {
-                    let kind = match nearness {
-                        Nearness::Direct => "direct",
-                        Nearness::Derived => "derived",
-                    };
-                    json!({"unique_id": id(table), "column": column, "kind": kind})
-                });
-                (field.name().clone(), origins.collect())
-            })
-            .collect();
-        let influence = lineage
-            .influence
-            .iter()
-            .map(|(table, column)| json!({"unique_id": id(table), "column": column}));
-        found.insert(
-            node.unique_id.clone(),
-            json!({"columns": columns, "influence": influence.collect::<Vec<_>>()}),
-        );
+        found.insert(node.unique_id.clone(), of(&project, node).await?);
     }
     Ok(found)
+}
+
+/// Whether a node is a query that is kept under a name.
+pub(super) fn has_lineage(node: &Node) -> bool {
+    node.resource_type == ResourceType::Model && node.is_built()
+}
+
+/// The column lineage of one planned model.
+pub(super) async fn of(project: &Project<'_>, node: &Node) -> Result<Value> {
+    let session = project.planning_session(node).await?;
+    let plan = plan::logical(&session, node, sql_of(node)).await?;
+    let lineage = column_lineage(&plan);
+    let names = project.upstream_names(node);
+    // A table that is no node of the project keeps its full name.
+    let id = |table: &String| names.get(table).unwrap_or(table).clone();
+    let columns: Map<String, Value> = plan
+        .schema()
+        .fields()
+        .iter()
+        .zip(&lineage.columns)
+        .map(|(field, origins)| {
+            let origins = origins.iter().map(|((table, column), nearness)| {
+                let kind = match nearness {
+                    Nearness::Direct => "direct",
+                    Nearness::Derived => "derived",
+                };
+                json!({"unique_id": id(table), "column": column, "kind": kind})
+            });
+            (field.name().clone(), origins.collect())
+        })
+        .collect();
+    let influence = lineage
+        .influence
+        .iter()
+        .map(|(table, column)| json!({"unique_id": id(table), "column": column}));
+    Ok(json!({"columns": columns, "influence": influence.collect::<Vec<_>>()}))
 }

@@ -334,7 +334,7 @@ fn plain(column: &dyn Array, at: usize) -> Option<Value> {
 }
 
 /// A type as SQL names it.
-fn sql_name(kind: &DataType) -> String {
+pub(super) fn sql_name(kind: &DataType) -> String {
     match kind {
         DataType::Boolean => "boolean".to_owned(),
         DataType::Int8 | DataType::UInt8 => "tinyint".to_owned(),

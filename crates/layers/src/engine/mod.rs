@@ -6,6 +6,7 @@
 //!   commit names yet; [`build`] tests and commits them, and closes the build.
 
 mod build;
+mod catalog;
 mod checks;
 mod column_lineage;
 mod contract;
@@ -30,6 +31,7 @@ pub(crate) mod ways;
 use std::collections::BTreeSet;
 
 pub use build::build;
+pub use catalog::{Catalog, Stored, Table, catalog};
 pub use column_lineage::columns as column_lineage;
 pub use explain::{Explanation, explain};
 pub use show::show;

@@ -384,7 +384,7 @@ fn reach(node: &Node) -> Result<i32> {
 
 /// The latest version of every table of the project that exists, read side by side. Those that
 /// nothing selected reads or fills are left out.
-async fn versions(
+pub async fn versions(
     manifest: &Manifest,
     lake: &Lake,
     selected: &BTreeSet<String>,

@@ -1,6 +1,7 @@
 //! The engine over lakes in a temporary folder.
 
 mod builds;
+mod catalog;
 mod incremental;
 mod introspection;
 mod support;
