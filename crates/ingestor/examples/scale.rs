@@ -2,8 +2,7 @@
 //! ingestor that was restarted reads again. `cargo run --profile demo -p goldrecord-ingestor --example scale -- EVENTS
 //! PARTITIONS DAYS`; the services must be built beside it.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -14,7 +13,7 @@ use goldrecord_ingestor::bronze;
 use goldrecord_lake::{Lake, Snapshot, Table};
 use goldrecord_registry::embedded::Embedded;
 use goldrecord_registry::{Client, SchemaType, framing};
-use goldrecord_testkit::{Hdfs, Kafka};
+use goldrecord_testkit::{Hdfs, Kafka, first_sample};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -89,10 +88,10 @@ fn main() -> anyhow::Result<()> {
         sent += partitions;
         let begun = Instant::now();
         let mut ingestor = place.start()?;
-        wait("the first record", || Ok(place.received()? > 0))?;
+        wait("the first record", || Ok(place.received() > 0))?;
         let first = begun.elapsed();
         wait("every partition's record", || {
-            Ok(place.received()? >= partitions)
+            Ok(place.received() >= partitions)
         })?;
         println!(
             "restarted: first record after {first:.2?}, one of every partition after {:.2?}",
@@ -197,19 +196,9 @@ impl Place<'_> {
     }
 
     /// How many records the running ingestor has read; none while it does not answer.
-    fn received(&self) -> anyhow::Result<i64> {
-        let scrape = || -> std::io::Result<String> {
-            let mut answer = String::new();
-            let mut connection = TcpStream::connect(self.metrics)?;
-            connection.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
-            connection.read_to_string(&mut answer)?;
-            Ok(answer)
-        };
-        let answer = scrape().unwrap_or_default();
-        let name = "goldrecord_ingestor_received_records_total{";
-        let line = answer.lines().find(|line| line.starts_with(name));
-        let count = line.and_then(|line| line.rsplit(' ').next());
-        Ok(count.map_or(Ok(0), str::parse)?)
+    fn received(&self) -> i64 {
+        let name = "goldrecord_ingestor_received_records_total";
+        first_sample(self.metrics.port(), name).unwrap_or_default() as i64
     }
 }
 

@@ -6,6 +6,22 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The first sample of `metric` under `/metrics` of the service on this port of 127.0.0.1. `None`: it does not answer
+/// yet, or has none.
+pub fn first_sample(port: u16, metric: &str) -> Option<f64> {
+    sample_in(&get(port, "/metrics").ok()?, metric)
+}
+
+fn sample_in(page: &str, metric: &str) -> Option<f64> {
+    page.lines().find_map(|line| {
+        let rest = line.strip_prefix(metric)?;
+        let value = rest
+            .starts_with(['{', ' '])
+            .then(|| rest.rsplit(' ').next());
+        value.flatten()?.parse().ok()
+    })
+}
+
 /// The body of a successful answer to `GET path` on 127.0.0.1, or what came instead.
 pub(crate) fn get(port: u16, path: &str) -> Result<String, String> {
     ask("GET", port, path)
@@ -64,6 +80,16 @@ pub(crate) fn connect(port: u16) -> std::io::Result<TcpStream> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_sample_is_found_by_its_metrics_whole_name() {
+        let page = "# TYPE read counter\nread_total_created{a=\"b c\"} 1\nread_total{a=\"b c\"} 42\nup 1\n";
+        let found = |metric| super::sample_in(page, metric);
+        assert_eq!(
+            (found("read_total"), found("up"), found("read")),
+            (Some(42.0), Some(1.0), None)
+        );
+    }
+
     #[test]
     fn what_a_query_cannot_hold_is_encoded() {
         assert_eq!(

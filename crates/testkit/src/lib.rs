@@ -31,6 +31,7 @@ mod template;
 
 pub use dice::Dice;
 pub use error::{Error, Result};
+pub use http::first_sample;
 pub use require::require;
 pub use servers::{
     ClickHouse, Hdfs, HdfsHa, Kafka, Kind, NameNode, Prometheus, Sample, SchemaRegistry,

@@ -1,13 +1,12 @@
 //! Owners of the same partitions at one time: one was taken for dead and does not know it.
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command};
 use std::sync::{Arc, Condvar, Mutex};
 
 use goldrecord_ingestor::Settings;
-use goldrecord_testkit::{Kafka, require};
+use goldrecord_testkit::{Kafka, first_sample, require};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::group::{Group, wait_until};
@@ -148,19 +147,9 @@ impl Process {
 
     /// How many records it read, as its metrics say.
     fn received(&self) -> i64 {
-        let scrape = || -> std::io::Result<String> {
-            let mut answer = String::new();
-            let mut connection = TcpStream::connect(self.metrics)?;
-            connection.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
-            connection.read_to_string(&mut answer)?;
-            Ok(answer)
-        };
         // It does not serve them at once.
-        let answer = scrape().unwrap_or_default();
-        let name = "goldrecord_ingestor_received_records_total{";
-        let line = answer.lines().find(|line| line.starts_with(name));
-        let count = line.and_then(|line| line.rsplit(' ').next());
-        count.map_or(0, |count| count.parse().expect("a number"))
+        let name = "goldrecord_ingestor_received_records_total";
+        first_sample(self.metrics.port(), name).unwrap_or_default() as i64
     }
 
     fn signal(&self, signal: Signal) {
