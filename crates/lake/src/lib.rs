@@ -23,6 +23,7 @@
 pub mod builds;
 mod changes;
 pub mod commit;
+mod conform;
 mod error;
 mod evolve;
 mod folder;
@@ -38,6 +39,7 @@ mod table;
 mod tombstones;
 mod write;
 
+pub use conform::conform;
 pub use error::{Error, Result};
 pub use evolve::merge_schema;
 pub use folder::{CHECKPOINT_INTERVAL, LogFile, LogFileKind, StoredFile};

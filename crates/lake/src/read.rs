@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::compute::cast;
 use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -20,6 +19,7 @@ use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuil
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
+use crate::conform::conform;
 use crate::error::{Error, Result};
 use crate::snapshot::{AddFile, Snapshot};
 use crate::store::Store;
@@ -177,10 +177,7 @@ impl Shape {
                     (Source::Partition(value), _) => {
                         partition::column(value.as_deref(), field.data_type(), rows)
                     }
-                    (Source::File, Some(column)) if column.data_type() == field.data_type() => {
-                        Ok(Arc::clone(column))
-                    }
-                    (Source::File, Some(column)) => cast(column, field.data_type()),
+                    (Source::File, Some(column)) => conform(column, field.data_type()),
                     (Source::File, None) => Ok(new_null_array(field.data_type(), rows)),
                 },
             )

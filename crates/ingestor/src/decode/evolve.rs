@@ -1,10 +1,10 @@
 //! How a table's columns take in the fields of the next schema.
 //!
-//! Columns are only added, at the end of their record. A column's type never changes, but takes what Avro
-//! promotes to it. A renamed field keeps the column that it had first: what a field was called otherwise,
-//! before or after, is written down in the column's metadata, so that any schema's name for it finds it,
-//! whichever schema came first and whether or not the aliases are still there. Inside records the aliases
-//! alone do.
+//! Columns are only added, at the end of their record: of the event, or of one in a column, a list or a map of it.
+//! A column's type never changes otherwise, but takes what Avro promotes to it. A renamed field keeps the column
+//! that it had first: what a field was called otherwise, before or after, is written down in the column's metadata,
+//! so that any schema's name for it finds it, whichever schema came first and whether or not the aliases are still
+//! there.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -77,10 +77,7 @@ fn merge_record(
                 merged[index].name()
             )));
         }
-        // The table lets no column's type change while files of it live, and what is noted inside is of its type.
-        if around.0.is_none() {
-            changed |= remember(&mut merged, index, field);
-        }
+        changed |= remember(&mut merged, index, field);
     }
     Ok(changed.then(|| merged.into()))
 }

@@ -7,7 +7,7 @@ use arrow::datatypes::Schema;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::evolve::merge_schema;
+use crate::evolve::{merge_schema, only_adds};
 use crate::log::actions::{
     Actions, Format, Metadata, Protocol, READER_VERSION, Remove, Txn, WRITER_VERSION,
 };
@@ -89,7 +89,7 @@ pub fn validate(table: &str, base: &Snapshot, proposal: &Proposal) -> Result<()>
         check_partition_columns(table, &change.schema, &change.partition_columns)?;
         if redefines_live_files(base, proposal, change) {
             merge_schema(&base.schema, &change.schema)?;
-            return bad("it drops or reorders columns, and files written before stay live; remove them all in the same commit".to_owned());
+            return bad("it drops columns or lets new ones never be null, and files written before stay live; remove them all in the same commit".to_owned());
         }
     }
     Ok(())
@@ -140,16 +140,8 @@ fn first_double<'a>(names: impl Iterator<Item = &'a String>) -> Option<&'a Strin
 
 /// Whether files stay live that were written for columns which the new definition lacks or has otherwise.
 fn redefines_live_files(head: &Snapshot, proposal: &Proposal, change: &MetadataChange) -> bool {
-    let only_adds = change.partition_columns == head.partition_columns
-        && head.schema.fields().len() <= change.schema.fields().len()
-        && matches!(merge_schema(&change.schema, &head.schema), Ok(None))
-        && change
-            .schema
-            .fields()
-            .iter()
-            .skip(head.schema.fields().len())
-            .all(|f| f.is_nullable());
-    if only_adds {
+    if change.partition_columns == head.partition_columns && only_adds(&head.schema, &change.schema)
+    {
         return false;
     }
     let removed: BTreeSet<&str> = proposal.removes.iter().map(String::as_str).collect();

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{Field, SchemaRef};
+use arrow::datatypes::{DataType, Field, SchemaRef};
 
+use crate::conform::conform;
 use crate::error::{Error, Result};
 use crate::log::schema::type_name;
 
@@ -54,28 +54,54 @@ fn fit(column: &ArrayRef, given: &Field, wanted: &Field) -> Result<ArrayRef, Str
     if given.data_type() == wanted.data_type() {
         return Ok(Arc::clone(column));
     }
-    let given_type = type_name(given).map_err(|error| error.to_string())?;
-    let wanted_type = type_name(wanted).map_err(|error| error.to_string())?;
-    if given_type != wanted_type && !wanted.data_type().is_nested() {
-        return Err(format!(
-            "column `{}` is {given_type} and not {wanted_type}",
-            wanted.name()
-        ));
-    }
-    let strict = CastOptions {
-        safe: false,
-        ..CastOptions::default()
-    };
-    cast_with_options(column, wanted.data_type(), &strict)
+    check(given, wanted, wanted.name())?;
+    conform(column, wanted.data_type())
         .map_err(|error| format!("column `{}`: {error}", wanted.name()))
+}
+
+/// Refuses what the table's column at `path` would lose or take for something else.
+fn check(given: &Field, wanted: &Field, path: &str) -> Result<(), String> {
+    match (given.data_type(), wanted.data_type()) {
+        (DataType::Struct(given), DataType::Struct(wanted)) => given.iter().try_for_each(|own| {
+            let path = format!("{path}.{}", own.name());
+            match wanted.find(own.name()) {
+                Some((_, field)) => check(own, field, &path),
+                None => Err(format!("column `{path}` is not in the table")),
+            }
+        }),
+        (
+            DataType::List(given) | DataType::LargeList(given) | DataType::ListView(given),
+            DataType::List(wanted),
+        ) => check(given, wanted, &format!("{path}.element")),
+        (DataType::Map(given, _), DataType::Map(wanted, _)) => {
+            match (given.data_type(), wanted.data_type()) {
+                (DataType::Struct(given), DataType::Struct(wanted)) => {
+                    given.iter().zip(wanted).try_for_each(|(own, field)| {
+                        check(own, field, &format!("{path}.{}", field.name()))
+                    })
+                }
+                _ => Err(format!("column `{path}` is a map without entries")),
+            }
+        }
+        _ => {
+            let given = type_name(given).map_err(|error| error.to_string())?;
+            let wanted = type_name(wanted).map_err(|error| error.to_string())?;
+            if given == wanted {
+                Ok(())
+            } else {
+                Err(format!("column `{path}` is {given} and not {wanted}"))
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use arrow::array::{
-        AsArray as _, Int64Array, StringViewArray, TimestampNanosecondArray, UInt64Array,
+        Array as _, AsArray as _, Int64Array, StringViewArray, StructArray,
+        TimestampNanosecondArray, UInt64Array,
     };
-    use arrow::datatypes::{DataType, Int64Type, Schema, TimeUnit, TimestampMicrosecondType};
+    use arrow::datatypes::{Int64Type, Schema, TimeUnit, TimestampMicrosecondType};
 
     use super::*;
 
@@ -144,6 +170,44 @@ mod tests {
                 .expect_err("refused")
                 .to_string();
             assert!(error.contains(says), "{error}");
+        }
+    }
+
+    fn inner(fields: Vec<(&str, ArrayRef)>) -> RecordBatch {
+        let fields = fields.into_iter().map(|(name, values)| {
+            let field = Field::new(name, values.data_type().clone(), true);
+            (Arc::new(field), values)
+        });
+        let record: ArrayRef = Arc::new(StructArray::from(fields.collect::<Vec<_>>()));
+        batch(vec![("r", record)])
+    }
+
+    #[test]
+    fn a_record_lacks_fields_that_came_later_and_has_no_others() {
+        let fields = vec![
+            Field::new("n", DataType::Int64, true),
+            Field::new("later", DataType::Utf8, true),
+            Field::new("s", DataType::Utf8, true),
+        ];
+        let record = Field::new("r", DataType::Struct(fields.into()), true);
+        let schema = Arc::new(Schema::new(vec![record]));
+        let (number, text): (ArrayRef, ArrayRef) = (
+            Arc::new(Int64Array::from(vec![1])),
+            Arc::new(StringViewArray::from(vec!["x"])),
+        );
+        let given = inner(vec![("s", text), ("n", Arc::clone(&number))]);
+        let aligned = align("t", &given, &schema).expect("fits");
+        let record = aligned.column(0).as_struct();
+        assert_eq!(record.column(0).as_primitive::<Int64Type>().value(0), 1);
+        assert_eq!(record.column(1).null_count(), 1);
+        assert_eq!(record.column(2).as_string::<i32>().value(0), "x");
+        for (name, says) in [
+            ("new", "`r.new` is not in the table"),
+            ("s", "`r.s` is long and not string"),
+        ] {
+            let given = inner(vec![(name, Arc::clone(&number))]);
+            let error = align("t", &given, &schema).expect_err("refused");
+            assert!(error.to_string().contains(says), "{error}");
         }
     }
 }

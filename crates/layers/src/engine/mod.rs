@@ -9,6 +9,7 @@ mod build;
 mod catalog;
 mod checks;
 mod column_lineage;
+mod conform;
 mod contract;
 mod copies;
 mod explain;

@@ -24,6 +24,7 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use serde_json::Value;
 
+use super::conform::Conforming;
 use super::session::store_url;
 
 /// A list of files of one table, read as one relation.
@@ -264,6 +265,7 @@ impl TableProvider for LakeScan {
         let config = FileScanConfigBuilder::new(url, Arc::new(source))
             .with_file_groups(groups)
             .with_statistics(statistics)
+            .with_expr_adapter(Some(Arc::new(Conforming)))
             .with_projection_indices(Some(places))?
             .with_limit(limit.filter(|_| only_partitions))
             .build();
