@@ -14,6 +14,7 @@ mod limits;
 mod members;
 mod memory;
 mod metrics;
+mod nested;
 mod on_hdfs;
 mod outside;
 mod rebalances;

@@ -290,6 +290,16 @@ fn plain(value: Value) -> Avro {
     }
 }
 
+/// A record as an encoder writes it that is not ours.
+pub(crate) fn encoded(schema: &str, value: Value) -> Vec<u8> {
+    let schema = apache_avro::Schema::parse_str(schema).expect("a schema");
+    let value = plain(value).resolve(&schema).expect("a record");
+    let writer = GenericDatumWriter::builder(&schema)
+        .build()
+        .expect("a writer");
+    writer.write_value_to_vec(value).expect("written")
+}
+
 #[test]
 fn schemas_evolve_in_flight_and_what_does_not_fit_is_bad_with_its_schema() {
     let Some(outside) = Outside::new() else {
@@ -300,14 +310,6 @@ fn schemas_evolve_in_flight_and_what_does_not_fit_is_bad_with_its_schema() {
     outside.topic(&topic);
     let subject = format!("{topic}-value");
     let first = outside.register(&subject, SchemaType::Avro, FIRST);
-    let encoded = |schema: &str, value: Value| {
-        let schema = apache_avro::Schema::parse_str(schema).expect("a schema");
-        let value = plain(value).resolve(&schema).expect("a record");
-        let writer = GenericDatumWriter::builder(&schema)
-            .build()
-            .expect("a writer");
-        writer.write_value_to_vec(value).expect("written")
-    };
     let old = |number: i32| {
         let value =
             json!({"ts": JUNE, "number": number, "gone": "g", "inner": {"a": 0.5, "old": "o"}});
