@@ -5,5 +5,6 @@ mod cleaning;
 mod command;
 mod compaction;
 mod lakes;
+mod nested;
 mod opening;
 mod retention;

@@ -3,6 +3,7 @@
 mod data_tests;
 mod expired;
 mod gone;
+mod nested;
 mod other_builds;
 mod refused;
 mod written;
