@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Int64Array, ListArray, MapArray, RecordBatch, StringArray, StructArray,
+    Array as _, ArrayRef, Int64Array, ListArray, MapArray, RecordBatch, StringArray, StructArray,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Fields};
@@ -48,7 +48,8 @@ async fn commit(table: &Table, snapshot: &mut Snapshot, batch: RecordBatch) {
         ..MetadataChange::of(snapshot)
     };
     let options = WriteOptions::default();
-    let adds = table.write(&snapshot.planned(&change), vec![batch], &options);
+    let planned = snapshot.planned(&change);
+    let adds = table.write(&planned, vec![batch], &options);
     let proposal = Proposal {
         operation: "WRITE".to_owned(),
         adds: adds.await.expect("writes"),
