@@ -86,7 +86,10 @@ fn by_id(build: &BuildReport) -> BTreeMap<&str, &NodeResult> {
 /// The schema of what holds rows; tests, exposures and the like have none in the lineage.
 fn layer(node: &Node) -> Option<String> {
     match node.resource_type {
-        ResourceType::Model | ResourceType::Seed | ResourceType::Source => node
+        ResourceType::Model
+        | ResourceType::Seed
+        | ResourceType::Snapshot
+        | ResourceType::Source => node
             .relation
             .as_ref()
             .map(|relation| relation.schema.clone()),

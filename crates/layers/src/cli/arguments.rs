@@ -62,6 +62,8 @@ pub(super) enum Command {
     Test(Run),
     /// Load seeds.
     Seed(Run),
+    /// Take the selected snapshots.
+    Snapshot(Run),
     /// List nodes.
     #[command(alias = "list")]
     Ls(List),
@@ -255,6 +257,7 @@ pub(super) enum Output {
 pub(super) enum Type {
     Model,
     Seed,
+    Snapshot,
     Source,
     Test,
     Exposure,
@@ -271,6 +274,7 @@ impl Type {
         match self {
             Self::Model => vec![ResourceType::Model],
             Self::Seed => vec![ResourceType::Seed],
+            Self::Snapshot => vec![ResourceType::Snapshot],
             Self::Source => vec![ResourceType::Source],
             Self::Test => vec![ResourceType::Test],
             Self::Exposure => vec![ResourceType::Exposure],
@@ -283,6 +287,7 @@ impl Type {
             Self::Default => vec![
                 ResourceType::Model,
                 ResourceType::Seed,
+                ResourceType::Snapshot,
                 ResourceType::Source,
                 ResourceType::Test,
                 ResourceType::Exposure,

@@ -10,7 +10,7 @@ use super::arguments::{Cli, Run};
 use super::{Exit, configuration, leave, picked};
 use crate::artifacts::{Invocation, RUN_RESULTS, Recorder, run_results_json};
 use crate::engine::{self, BuildOptions};
-use crate::manifest::ResourceType::{Model, Seed, Test};
+use crate::manifest::ResourceType::{Model, Seed, Snapshot, Test};
 use crate::manifest::{Manifest, ResourceType};
 use crate::output::Printer;
 use crate::{Error, Result};
@@ -22,10 +22,17 @@ pub(super) enum Kind {
     Run,
     Test,
     Seed,
+    Snapshot,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 4] = [Self::Build, Self::Run, Self::Test, Self::Seed];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Build,
+        Self::Run,
+        Self::Test,
+        Self::Seed,
+        Self::Snapshot,
+    ];
 
     /// The command's name.
     pub(super) const fn name(self) -> &'static str {
@@ -34,16 +41,18 @@ impl Kind {
             Self::Run => "run",
             Self::Test => "test",
             Self::Seed => "seed",
+            Self::Snapshot => "snapshot",
         }
     }
 
     /// The types of node that it runs.
     pub(super) const fn runs(self) -> &'static [ResourceType] {
         match self {
-            Self::Build => &[Model, Seed, Test],
+            Self::Build => &[Model, Seed, Snapshot, Test],
             Self::Run => &[Model],
             Self::Test => &[Test],
             Self::Seed => &[Seed],
+            Self::Snapshot => &[Snapshot],
         }
     }
 }

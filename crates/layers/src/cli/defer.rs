@@ -33,7 +33,11 @@ pub(super) async fn deferred(
         printer,
         manifest,
         pick,
-        &[ResourceType::Model, ResourceType::Seed],
+        &[
+            ResourceType::Model,
+            ResourceType::Seed,
+            ResourceType::Snapshot,
+        ],
     )?;
     let lake = Lake::open(&configuration(&cli.common)?.lake.url)?;
     let mut found = BTreeMap::new();

@@ -80,24 +80,24 @@ async fn execute(
     invocation: &Invocation,
     lists: bool,
 ) -> Result<Exit> {
+    let run = match &cli.command {
+        Command::Build(run)
+        | Command::Run(run)
+        | Command::Test(run)
+        | Command::Seed(run)
+        | Command::Snapshot(run) => Some(run),
+        _ => None,
+    };
     let full_refresh = match &cli.command {
-        Command::Build(run) | Command::Run(run) | Command::Test(run) | Command::Seed(run) => {
-            run.full_refresh
-        }
         Command::Retry(retry) => retry.full_refresh,
-        _ => false,
+        _ => run.is_some_and(|run| run.full_refresh),
     };
     let inline = match &cli.command {
         Command::Compile(compile) => compile.inline.clone(),
         Command::Show(show) => show.inline.clone(),
         _ => None,
     };
-    let empty = match &cli.command {
-        Command::Build(run) | Command::Run(run) | Command::Test(run) | Command::Seed(run) => {
-            run.empty
-        }
-        _ => false,
-    };
+    let empty = run.is_some_and(|run| run.empty);
     let mut options = Options {
         profiles_dir: cli.common.profiles_dir.clone(),
         profile: cli.common.profile.clone(),
@@ -123,11 +123,8 @@ async fn execute(
     let root = project_dir(&cli.common)?;
     let mut manifest = project::load(&root, &options)?;
     let deferral = match &cli.command {
-        Command::Build(run) | Command::Run(run) | Command::Test(run) | Command::Seed(run) => {
-            Some((&run.pick, &run.deferral))
-        }
         Command::Compile(compile) => Some((&compile.pick, &compile.deferral)),
-        _ => None,
+        _ => run.map(|run| (&run.pick, &run.deferral)),
     };
     if let Some((pick, deferral)) = deferral {
         options.deferred = defer::deferred(cli, printer, &manifest, pick, deferral).await?;
@@ -169,6 +166,7 @@ async fn execute(
         Command::Run(run) => build(Kind::Run, run).await,
         Command::Test(run) => build(Kind::Test, run).await,
         Command::Seed(run) => build(Kind::Seed, run).await,
+        Command::Snapshot(run) => build(Kind::Snapshot, run).await,
         Command::Retry(retry) => retry::retry(cli, printer, manifest, invocation, retry).await,
         Command::Ls(list) => list::ls(cli, printer, manifest, list).await,
         Command::Compile(compile) => compile::compile(printer, manifest, compile),

@@ -58,7 +58,7 @@ pub(super) async fn show(
 fn is_shown(node: &Node) -> bool {
     matches!(
         node.resource_type,
-        ResourceType::Model | ResourceType::Seed | ResourceType::Analysis
+        ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot | ResourceType::Analysis
     )
 }
 

@@ -6,6 +6,7 @@ use std::fmt::{self, Write as _};
 use goldrecord_lake::Lake;
 
 use super::BuildOptions;
+use super::incremental::Strategy;
 use super::project::{Planned, Project, is_view};
 use super::session::Engine;
 use super::state::{Difference, decide, differences, loses};
@@ -35,6 +36,28 @@ pub async fn explain(manifest: &Manifest, lake: &Lake, node: &Node) -> Result<Ex
     let name = node.display_name();
     let planned = match project.planned.get(&node.unique_id) {
         Some(Planned::Table(planned)) => planned,
+        Some(Planned::Incremental(planned)) => {
+            return Ok(Explanation {
+                name,
+                usually: Strategy::of(node)?.describe(),
+                next: match &planned.step {
+                    Some(step) => format!(
+                        "{}: the model's SQL says which rows are new",
+                        step.strategy.name()
+                    ),
+                    None => "full: the table is new".to_owned(),
+                },
+                changes: Vec::new(),
+            });
+        }
+        Some(Planned::Snapshot(_)) => {
+            return Ok(Explanation {
+                name,
+                usually: "snapshot: rows that changed enter with the time from which they hold, and the ones before end".to_owned(),
+                next: "snapshot".to_owned(),
+                changes: Vec::new(),
+            });
+        }
         Some(Planned::Seed(seed)) => {
             let live = project.tables.get(&node.unique_id);
             let same = live.and_then(|live| live.properties.get(super::state::FINGERPRINT))

@@ -1,22 +1,29 @@
 //! A project planned over a lake: every relation's version, every model's plan, before any write.
 
+mod versions;
+
+pub use versions::versions;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt};
 use goldrecord_lake::{AddFile, Lake, Snapshot};
 use sha2::{Digest, Sha256};
 
 use super::contract;
+use super::incremental::{self, PlannedIncremental};
 use super::lineage::PartitionColumns;
 use super::plan;
 use super::relations::{self, Rows};
 use super::seeds::Seed;
 use super::session::Engine;
+use super::snapshots::{self, PlannedSnapshot};
 use super::state::Upstream;
 use super::ways::Shape;
 use crate::manifest::{Manifest, Materialized, Node, ResourceType};
@@ -34,6 +41,8 @@ pub struct Project<'a> {
     pub tables: Versions,
     /// The models and seeds to be built, planned.
     pub planned: BTreeMap<String, Planned>,
+    /// Whether tables are filled anew.
+    pub full_refresh: bool,
 }
 
 /// The versions of tables, by the node's unique id.
@@ -46,6 +55,10 @@ pub enum Planned {
     View,
     /// A table filled by a query.
     Table(Box<PlannedTable>),
+    /// A table that a query adds to.
+    Incremental(Box<PlannedIncremental>),
+    /// A table of the states that a query's rows were in.
+    Snapshot(Box<PlannedSnapshot>),
     /// A table filled by a file.
     Seed(Seed),
 }
@@ -72,6 +85,17 @@ impl<'a> Project<'a> {
         engine: &'a Engine,
         selected: &BTreeSet<String>,
     ) -> Result<Self> {
+        Self::plan_for(manifest, lake, engine, selected, false).await
+    }
+
+    /// The same, perhaps for tables that are filled anew.
+    pub async fn plan_for(
+        manifest: &'a Manifest,
+        lake: &'a Lake,
+        engine: &'a Engine,
+        selected: &BTreeSet<String>,
+        full_refresh: bool,
+    ) -> Result<Self> {
         let tables = versions(manifest, lake, selected).await?;
         let mut project = Self {
             manifest,
@@ -79,6 +103,7 @@ impl<'a> Project<'a> {
             engine,
             tables,
             planned: BTreeMap::new(),
+            full_refresh,
         };
         let mut errors = Vec::new();
         let mut failed: BTreeSet<&str> = BTreeSet::new();
@@ -127,27 +152,50 @@ impl<'a> Project<'a> {
                 Ok(Some(Planned::View))
             }
             (ResourceType::Model, Materialized::Table) => {
-                let session = self.planning_session(node).await?;
-                let logical = plan::checked(&session, node, sql_of(node)).await?;
-                contract::check(&session, node, &logical).await?;
-                let stored = plan::storable(node, logical.clone())?;
-                let schema = plan::table_schema(node, &stored);
-                plan::check_partitions(node, &schema)?;
-                let upstreams = self.upstream_names(node);
-                let partitions = self.partition_columns(&upstreams);
-                let shape = Shape::of(&logical, &node.config.partition_by, &partitions, reach(node)?);
-                let fingerprint = self.fingerprint(node);
-                Ok(Some(Planned::Table(Box::new(PlannedTable { schema, shape, fingerprint, upstreams }))))
+                let (table, _) = self.planned_table(node, sql_of(node)).await?;
+                Ok(Some(Planned::Table(Box::new(table))))
             }
-            (ResourceType::Model, Materialized::Incremental) => Err(crate::diagnostics::Diagnostic::new(format!(
-                "{}: `materialized='incremental'` is not supported yet",
-                node.name
-            ))
-            .in_file(&node.original_file_path)
-            .help("use `materialized='table'`: tables are brought up to date incrementally by themselves")
-            .into()),
+            (ResourceType::Model, Materialized::Incremental) => {
+                let planned = incremental::plan(self, node).await?;
+                Ok(Some(Planned::Incremental(Box::new(planned))))
+            }
+            (ResourceType::Snapshot, _) => {
+                let now = chrono::Utc::now().timestamp_micros();
+                let planned = snapshots::plan(self, node, now).await?;
+                Ok(Some(Planned::Snapshot(Box::new(planned))))
+            }
             _ => Ok(None),
         }
+    }
+
+    /// The table that this SQL of a node fills, and the SQL's plan.
+    pub async fn planned_table(
+        &self,
+        node: &Node,
+        sql: &str,
+    ) -> Result<(PlannedTable, LogicalPlan)> {
+        let session = self.planning_session(node).await?;
+        let logical = plan::checked(&session, node, sql).await?;
+        contract::check(&session, node, &logical).await?;
+        let stored = plan::storable(node, logical.clone())?;
+        let schema = plan::table_schema(node, &stored);
+        plan::check_partitions(node, &schema)?;
+        let upstreams = self.upstream_names(node);
+        let partitions = self.partition_columns(&upstreams);
+        let shape = Shape::of(
+            &logical,
+            &node.config.partition_by,
+            &partitions,
+            reach(node)?,
+        );
+        let fingerprint = self.fingerprint(node);
+        let table = PlannedTable {
+            schema,
+            shape,
+            fingerprint,
+            upstreams,
+        };
+        Ok((table, logical))
     }
 
     /// A session over what a node reads, as far as it is known before anything is written.
@@ -156,6 +204,10 @@ impl<'a> Project<'a> {
             node,
             &|upstream| match self.planned.get(&upstream.unique_id) {
                 Some(Planned::Table(table)) => Ok(relations::planned(&table.schema)),
+                Some(Planned::Incremental(planned)) => {
+                    Ok(relations::planned(&planned.table.schema))
+                }
+                Some(Planned::Snapshot(planned)) => Ok(relations::planned(&planned.table.schema)),
                 Some(Planned::Seed(seed)) => Ok(relations::planned(&seed.schema())),
                 _ => leaf(upstream, &self.tables, node, None),
             },
@@ -172,6 +224,16 @@ impl<'a> Project<'a> {
                 continue;
             };
             relations.push((relation, self.provider(upstream, leaf).await?));
+        }
+        // `this`: the table as the last build left it.
+        if let Some(own) = &node.relation
+            && matches!(
+                node.config.materialized,
+                Materialized::Incremental | Materialized::Snapshot
+            )
+            && self.tables.contains_key(&node.unique_id)
+        {
+            relations.push((own, leaf(node)?));
         }
         Ok(self.engine.session(relations))
     }
@@ -257,14 +319,17 @@ impl<'a> Project<'a> {
                             .partition_by
                             .as_slice(),
                     ),
-                    Some(_) => (None, &[][..]),
-                    None => match self.tables.get(unique_id) {
-                        Some(snapshot) => (
-                            Some(&snapshot.schema),
-                            snapshot.partition_columns.as_slice(),
-                        ),
-                        None => (None, &[][..]),
-                    },
+                    Some(Planned::View | Planned::Seed(_)) => (None, &[][..]),
+                    // Rows that are there keep the partitions that they have.
+                    Some(Planned::Incremental(_) | Planned::Snapshot(_)) | None => {
+                        match self.tables.get(unique_id) {
+                            Some(snapshot) => (
+                                Some(&snapshot.schema),
+                                snapshot.partition_columns.as_slice(),
+                            ),
+                            None => (None, &[][..]),
+                        }
+                    }
                 };
                 let fields = columns
                     .iter()
@@ -380,62 +445,4 @@ fn reach(node: &Node) -> Result<i32> {
             .in_file(&node.original_file_path)
             .into()
         })
-}
-
-/// The latest version of every table of the project that exists, read side by side. Those that
-/// nothing selected reads or fills are left out.
-pub async fn versions(
-    manifest: &Manifest,
-    lake: &Lake,
-    selected: &BTreeSet<String>,
-) -> Result<Versions> {
-    let mut wanted: BTreeSet<&str> = BTreeSet::new();
-    let mut next: Vec<&str> = selected.iter().map(String::as_str).collect();
-    while let Some(unique_id) = next.pop() {
-        let Some(node) = manifest.node(unique_id) else {
-            continue;
-        };
-        if wanted.insert(unique_id) {
-            // Below a view or a node that is written, what it reads is read too.
-            let goes_on = selected.contains(unique_id)
-                || is_view(node)
-                || node.config.materialized == Materialized::Ephemeral;
-            if goes_on {
-                next.extend(node.depends_on.iter().map(String::as_str));
-            }
-        }
-    }
-    let mut paths: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for unique_id in wanted {
-        let node = &manifest.nodes[unique_id];
-        if node.relation.is_some()
-            && matches!(
-                node.resource_type,
-                ResourceType::Model | ResourceType::Seed | ResourceType::Source
-            )
-            && !is_view(node)
-        {
-            paths
-                .entry(place(node).0)
-                .or_default()
-                .push(unique_id.to_owned());
-        }
-    }
-    // One read of a path, so that all relations over it show the same version.
-    let reads = paths.into_iter().map(|(path, unique_ids)| async move {
-        Ok::<_, Error>((lake.table(&path).latest().await?, unique_ids))
-    });
-    let read = futures::stream::iter(reads)
-        .buffer_unordered(16)
-        .collect::<Vec<_>>()
-        .await;
-    let mut versions = Versions::new();
-    for one in read {
-        if let (Some(snapshot), unique_ids) = one? {
-            for unique_id in unique_ids {
-                versions.insert(unique_id, snapshot.clone());
-            }
-        }
-    }
-    Ok(versions)
 }

@@ -1,9 +1,13 @@
 //! A model's rows written as files that no commit names yet.
 
+mod incremental;
+mod snapshot;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::logical_expr::LogicalPlan;
@@ -309,10 +313,22 @@ impl Stager<'_> {
         plan: LogicalPlan,
         defined: &Snapshot,
     ) -> Result<Vec<AddFile>> {
+        self.write_as(session, plan, defined, Arc::clone(&self.planned.schema))
+            .await
+    }
+
+    /// The same under other columns than the table's.
+    async fn write_as(
+        &self,
+        session: &SessionContext,
+        plan: LogicalPlan,
+        defined: &Snapshot,
+        schema: SchemaRef,
+    ) -> Result<Vec<AddFile>> {
         let physical = self.physical(session, plan).await?;
         let context = session.task_ctx();
         let writer = self.table.writer(defined, WriteOptions::default());
-        let (schema, shutdown) = (Arc::clone(&self.planned.schema), self.shutdown.clone());
+        let shutdown = self.shutdown.clone();
         let name = self.node.name.clone();
         // On a task of its own, so that models are computed side by side.
         let task = tokio::spawn(async move {

@@ -5,6 +5,12 @@
 //! from what it knows by rewriting the text; [`Rewritten`] remembers every edit, so that a place
 //! in the rewritten text is shown as the place in the file.
 
+mod signature;
+mod snapshots;
+
+pub use snapshots::snapshots;
+
+use self::signature::signature;
 use crate::diagnostics::Diagnostic;
 
 /// A macro gets this prefix inside its module, so that its plain name always means the callable
@@ -34,6 +40,8 @@ pub struct Definition {
     pub name: String,
     /// The line it begins on, from 1.
     pub line: usize,
+    /// Its parameters, where it asks for `varargs` or `kwargs` besides.
+    pub takes: Option<Vec<String>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,14 +176,12 @@ pub fn module(
                     format!("test_{name}")
                 };
                 rewriter.replace(word_at, name_end, &format!("macro {PREFIX}{called}"));
-                // Macros may be defined without parentheses: `{% macro m %}`.
-                if !source[name_end..tag.inner.1].trim_start().starts_with('(') {
-                    rewriter.replace(name_end, name_end, "()");
-                }
+                let takes = signature(source, tag, name_end, &mut rewriter);
                 rewriter.keep(tag.end);
                 definitions.push(Definition {
                     name: called,
                     line: line_of(source, tag.start),
+                    takes,
                 });
                 open = Some((tag, word, 0));
             }
@@ -198,8 +204,14 @@ pub fn module(
                     rewriter.keep(tag.end);
                     if let Some(definition) = definitions.last() {
                         let name = &definition.name;
-                        let register =
-                            format!("{{% do __register(\"{scope}{name}\", {PREFIX}{name}) %}}");
+                        let takes = definition.takes.as_ref().map_or_else(String::new, |takes| {
+                            let names: Vec<String> =
+                                takes.iter().map(|name| format!("\"{name}\"")).collect();
+                            format!(", [{}]", names.join(", "))
+                        });
+                        let register = format!(
+                            "{{% do __register(\"{scope}{name}\", {PREFIX}{name}{takes}) %}}"
+                        );
                         rewriter.replace(tag.end, tag.end, &register);
                     }
                 } else {

@@ -67,6 +67,10 @@ where child.{{ column_name }} is not null
 )
 {% endtest %}
 
+{% macro should_full_refresh() -%}
+    {%- set configured = config.get('full_refresh') -%}
+    {%- do return(flags.FULL_REFRESH if configured is none else configured) -%}
+{%- endmacro %}
 {% macro should_store_failures() -%}
     {%- do return(config.get('store_failures') or false) -%}
 {%- endmacro %}

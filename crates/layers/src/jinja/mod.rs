@@ -360,7 +360,7 @@ fn environment(globals: &Globals) -> Environment<'static> {
     environment.set_debug(true);
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_unknown_method_callback(values::python_method);
     environment.set_formatter(|out, _, value| {
         out.write_str(&python_str(value))
             .map_err(|_| Error::from(ErrorKind::WriteFailure))

@@ -174,6 +174,23 @@ mod tests {
     }
 
     #[test]
+    fn a_macro_gets_what_its_parameters_do_not_take() {
+        let jinja = jinja(
+            "{% macro m(a, b='x, y') %}{{ a }};{{ b }};{{ varargs }};{{ kwargs.get('c', 'none') }}{% endmacro %}
+{% macro by_way() %}{{ return(m(*varargs, **kwargs)) }}{% endmacro %}",
+            &[],
+        );
+        for (call, expected) in [
+            ("m(1)", "1;x, y;[];none"),
+            ("m(1, 2, 3, 4)", "1;2;[3, 4];none"),
+            ("by_way(1, b=2, c=3)", "1;2;[];3"),
+        ] {
+            let text = rendered(&jinja, &format!("{{{{ {call} }}}}")).expect("renders");
+            assert_eq!(text, expected, "{call}");
+        }
+    }
+
+    #[test]
     fn the_project_stands_before_a_package_that_dispatches() {
         let own = "{% macro default__twice(x) %}shop:{{ x }}{% endmacro %}
 {% macro by_way(x) %}{{ tools.twice(x) }}{% endmacro %}";

@@ -45,6 +45,21 @@ pub fn mutable(value: &Value) -> Value {
     }
 }
 
+/// What Python's values know and the engine's do not: the methods of texts, lists and maps.
+pub fn python_method(
+    state: &mut State<'_, '_>,
+    value: &Value,
+    method: &str,
+    args: &[Value],
+) -> Result<Value, Error> {
+    if method == "index" && value.kind() == ValueKind::Seq {
+        let item: Value = only(args)?;
+        let items: Vec<Value> = value.try_iter()?.collect();
+        return place_of(&item, &items).map(Value::from);
+    }
+    minijinja_contrib::pycompat::unknown_method_callback(state, value, method, args)
+}
+
 /// A map's keys and values.
 pub fn pairs(map: &Value) -> Vec<(Value, Value)> {
     let Ok(keys) = map.try_iter() else {

@@ -22,6 +22,8 @@ pub enum Materialized {
     Ephemeral,
     /// A CSV file's rows.
     Seed,
+    /// The states that a query's rows were in.
+    Snapshot,
     /// A test's query.
     Test,
 }
@@ -35,6 +37,7 @@ impl Materialized {
             Self::Incremental => "incremental",
             Self::Ephemeral => "ephemeral",
             Self::Seed => "seed",
+            Self::Snapshot => "snapshot",
             Self::Test => "test",
         }
     }

@@ -17,6 +17,8 @@ pub enum ResourceType {
     Model,
     /// A CSV file in the seed paths.
     Seed,
+    /// A query whose rows are kept in every state they were in.
+    Snapshot,
     /// A table that others write (here: bronze).
     Source,
     /// A query for rows that must not exist.
@@ -33,6 +35,7 @@ impl ResourceType {
         match self {
             Self::Model => "model",
             Self::Seed => "seed",
+            Self::Snapshot => "snapshot",
             Self::Source => "source",
             Self::Test => "test",
             Self::Exposure => "exposure",
@@ -180,8 +183,10 @@ impl Node {
 
     /// Whether the node is a table or view of the lake that a build writes.
     pub fn is_built(&self) -> bool {
-        matches!(self.resource_type, ResourceType::Model | ResourceType::Seed)
-            && self.config.materialized != Materialized::Ephemeral
+        matches!(
+            self.resource_type,
+            ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot
+        ) && self.config.materialized != Materialized::Ephemeral
     }
 
     /// Its configuration, with keys as templates and selectors name them.
@@ -207,10 +212,8 @@ impl Node {
     /// Its name with the schema, as in log lines: `silver.fct_listens`.
     pub fn display_name(&self) -> String {
         match (&self.relation, self.resource_type) {
-            (Some(relation), ResourceType::Model | ResourceType::Seed | ResourceType::Source) => {
-                format!("{}.{}", relation.schema, relation.identifier)
-            }
-            _ => self.name.clone(),
+            (Some(_), ResourceType::Test) | (None, _) => self.name.clone(),
+            (Some(relation), _) => format!("{}.{}", relation.schema, relation.identifier),
         }
     }
 }

@@ -126,6 +126,7 @@ impl Printer {
         let counts: Vec<String> = [
             (ResourceType::Model, "model"),
             (ResourceType::Seed, "seed"),
+            (ResourceType::Snapshot, "snapshot"),
             (ResourceType::Analysis, "analysis"),
             (ResourceType::Test, "data test"),
             (ResourceType::Source, "source"),
@@ -313,10 +314,10 @@ impl Printer {
         let failures = result.failures.unwrap_or(0);
         let (level, message, status) = match result.status {
             Status::Success => {
-                let verb = if node.resource_type == ResourceType::Seed {
-                    "loaded"
-                } else {
-                    "created"
+                let verb = match node.resource_type {
+                    ResourceType::Seed => "loaded",
+                    ResourceType::Snapshot => "snapshotted",
+                    _ => "created",
                 };
                 let way = result.way.as_deref().unwrap_or("ok").to_uppercase();
                 let rows = result
@@ -347,6 +348,7 @@ impl Printer {
                 let verb = match node.resource_type {
                     ResourceType::Test => "",
                     ResourceType::Seed => "loading ",
+                    ResourceType::Snapshot => "snapshotting ",
                     _ => "creating ",
                 };
                 (
@@ -383,6 +385,7 @@ impl Printer {
             (Status::Skipped, _) => "SkippingDetails",
             (_, ResourceType::Test) => "LogTestResult",
             (_, ResourceType::Seed) => "LogSeedResult",
+            (_, ResourceType::Snapshot) => "LogSnapshotResult",
             _ => "LogModelResult",
         };
         self.line(level, name, &fancy(index, total, &message, &status), &data);
@@ -433,6 +436,7 @@ fn describe(node: &Node) -> String {
             node.display_name()
         ),
         ResourceType::Seed => format!("seed file {}", node.display_name()),
+        ResourceType::Snapshot => format!("snapshot {}", node.display_name()),
         other => format!("{other} {}", node.name),
     }
 }

@@ -80,6 +80,7 @@ pub fn typed(raw: &Mapping, resource_type: ResourceType) -> Result<Config, Diagn
     };
     config.materialized = match resource_type {
         ResourceType::Seed => Materialized::Seed,
+        ResourceType::Snapshot => Materialized::Snapshot,
         ResourceType::Test => Materialized::Test,
         _ => materialized(raw)?,
     };

@@ -82,6 +82,7 @@ pub fn load(dir: &Path, options: &Options) -> Result<Manifest> {
     for section in [
         "models",
         "seeds",
+        "snapshots",
         "tests",
         "data_tests",
         "sources",

@@ -30,7 +30,6 @@ const TOP: &[&str] = &[
 ];
 /// Kinds of node that are read over, with a warning.
 const NOT_RUN: &[&str] = &[
-    "snapshots",
     "unit_tests",
     "metrics",
     "semantic_models",
@@ -60,6 +59,8 @@ const NODE: &[&str] = &[
     "semantic_model",
     "metrics",
     "derived_semantics",
+    // A snapshot's.
+    "relation",
 ];
 const COLUMN: &[&str] = &[
     "name",
@@ -129,7 +130,7 @@ const EXPOSURE: &[&str] = &[
 /// Everything one file says.
 #[derive(Clone, Debug, Default)]
 pub struct Properties {
-    /// Under `models` and `seeds`.
+    /// Under `models`, `seeds` and `snapshots`.
     pub nodes: Vec<NodeProperties>,
     /// Tables under `sources`.
     pub tables: Vec<TableProperties>,
@@ -165,11 +166,13 @@ pub struct PlacedTest {
     pub tags: Vec<String>,
 }
 
-/// A model or seed.
+/// A model, seed or snapshot.
 #[derive(Clone, Debug)]
 pub struct NodeProperties {
-    /// `models` or `seeds`.
+    /// `models`, `seeds` or `snapshots`.
     pub section: &'static str,
+    /// What a snapshot that YAML alone declares is of: `ref('…')`.
+    pub relation: Option<String>,
     /// What stands about it.
     pub common: Common,
 }
@@ -216,7 +219,7 @@ impl Properties {
                     .push(format!("{}: `{key}` are not run by this engine", file.path));
             }
         }
-        for section in ["models", "seeds"] {
+        for section in ["models", "seeds", "snapshots"] {
             for entry in file.list(&file.content, section, None)? {
                 let (mapping, name) = file.name_of(entry, section)?;
                 properties.unknown(
@@ -234,7 +237,11 @@ impl Properties {
                     .unwrap_or(false);
                 let common =
                     properties.common(file, mapping, name, quote, &Mapping::new(), render)?;
-                properties.nodes.push(NodeProperties { section, common });
+                properties.nodes.push(NodeProperties {
+                    section,
+                    relation: yaml::text(mapping, "relation").map(str::to_owned),
+                    common,
+                });
             }
         }
         for entry in file.list(&file.content, "sources", None)? {

@@ -1,6 +1,7 @@
 //! A build: plan, open, bring every table up to date, test, commit, close.
 
 mod checked;
+mod incremental;
 mod nodes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use goldrecord_lake::builds::{self, Build, Opened};
+use goldrecord_lake::builds::{self, Build, Entry, Opened};
 use goldrecord_lake::{Error as LakeError, Lake};
 use goldrecord_service::Shutdown;
 use serde_json::{Value, json};
@@ -25,6 +26,8 @@ use crate::{Error, Result};
 
 /// The key under which a build's closing row keeps the tests that passed.
 const PASSED: &str = "tests";
+/// The key by which a closing row says that a signal ended the build.
+const INTERRUPTED: &str = "interrupted";
 
 /// Build the selected nodes: bring tables up to date, run tests, commit what passed, and publish
 /// when everything did.
@@ -41,7 +44,14 @@ pub async fn build(
 ) -> Result<BuildReport> {
     let started = Instant::now();
     let engine = Engine::new(lake, options.threads, options.memory)?;
-    let project = Project::plan(manifest, lake, &engine, &options.selected).await?;
+    let project = Project::plan_for(
+        manifest,
+        lake,
+        &engine,
+        &options.selected,
+        options.full_refresh,
+    )
+    .await?;
     let order = Order::of(manifest, &options.selected);
     let writes = !project.planned.is_empty();
     let build = if writes {
@@ -49,7 +59,8 @@ pub async fn build(
     } else {
         None
     };
-    let passed = passed_before(lake, &manifest.target).await?;
+    let closed = closed(lake, &manifest.target).await?;
+    let passed = closed.first().map(passed_in).unwrap_or_default();
     reporter.event(&Event::Started {
         build: build.as_ref().map(|build| build.number.unsigned_abs()),
         nodes: order.count(),
@@ -63,6 +74,7 @@ pub async fn build(
         shutdown,
         reporter,
         build: build.as_ref(),
+        ended_before: ended(&closed),
         passed_before: passed,
         passed: Mutex::default(),
         started: AtomicUsize::new(0),
@@ -127,13 +139,24 @@ fn owner(build: &Build) -> String {
     format!("pid {} on {}", text("pid"), text("host"))
 }
 
-/// The tests that had passed when the target's last build closed, each with what it had read.
-async fn passed_before(lake: &Lake, target: &str) -> Result<BTreeMap<String, String>> {
-    let rows = builds::history(lake, target, 20).await?;
-    let Some(closing) = rows.into_iter().find(|row| row.status.is_some()) else {
-        return Ok(BTreeMap::new());
-    };
-    Ok(closing
+/// The closing rows of the target's last builds, newest first.
+async fn closed(lake: &Lake, target: &str) -> Result<Vec<Entry>> {
+    let mut rows = builds::history(lake, target, 20).await?;
+    rows.retain(|row| row.status.is_some());
+    Ok(rows)
+}
+
+/// The last build that ran to its end.
+fn ended(closed: &[Entry]) -> Option<i64> {
+    let ended = closed
+        .iter()
+        .find(|row| !row.info.contains_key(INTERRUPTED));
+    ended.map(|row| row.number)
+}
+
+/// The tests that had passed when that build closed, each with what it had read.
+fn passed_in(closing: &Entry) -> BTreeMap<String, String> {
+    closing
         .info
         .get(PASSED)
         .and_then(Value::as_object)
@@ -143,7 +166,7 @@ async fn passed_before(lake: &Lake, target: &str) -> Result<BTreeMap<String, Str
                 .filter_map(|(test, read)| Some((test.clone(), read.as_str()?.to_owned())))
                 .collect()
         })
-        .unwrap_or_default())
+        .unwrap_or_default()
 }
 
 /// A build at work.
@@ -156,6 +179,8 @@ struct Run<'a> {
     build: Option<&'a Build>,
     /// The tables as this build has committed or found them.
     versions: Mutex<Versions>,
+    /// The last build that ran to its end: the commits of later ones belong to a build that this one goes on with.
+    ended_before: Option<i64>,
     passed_before: BTreeMap<String, String>,
     passed: Mutex<BTreeMap<String, String>>,
     started: AtomicUsize,
@@ -358,7 +383,10 @@ impl<'a> Run<'a> {
         }
         passed.retain(|test, _| manifest.nodes.contains_key(test));
         passed.extend(lock(&self.passed).clone());
-        let info = BTreeMap::from([(PASSED.to_owned(), json!(passed))]);
+        let mut info = BTreeMap::from([(PASSED.to_owned(), json!(passed))]);
+        if matches!(*lock(&self.stop), Some(Error::Interrupted)) {
+            info.insert(INTERRUPTED.to_owned(), json!(true));
+        }
         match builds::close(lake, build, status, tables, info).await {
             Ok(()) => Ok(status == builds::Status::Published),
             Err(LakeError::Superseded { ours, found, .. }) => Err(Error::Superseded {

@@ -73,6 +73,8 @@ impl Run<'_> {
     async fn attempt(&self, node: &Node) -> Result<Ended> {
         match self.project.planned.get(&node.unique_id) {
             Some(Planned::Table(table)) => self.table(node, table).await,
+            Some(Planned::Incremental(planned)) => self.incremental(node, planned).await,
+            Some(Planned::Snapshot(planned)) => self.snapshot(node, planned).await,
             Some(Planned::Seed(seed)) => self.seed(node, seed).await,
             _ => self.view(node).await,
         }
@@ -182,7 +184,7 @@ impl Run<'_> {
             .await
     }
 
-    async fn unchanged(&self, node: &Node, versions: &Versions) -> Result<Ended> {
+    pub(super) async fn unchanged(&self, node: &Node, versions: &Versions) -> Result<Ended> {
         Ok(self
             .tested(node, versions, "unchanged", None)
             .await?
@@ -195,7 +197,7 @@ impl Run<'_> {
     }
 
     /// The table, made without rows where it was not there.
-    async fn created(
+    pub(super) async fn created(
         &self,
         node: &Node,
         found: Option<&Snapshot>,
@@ -216,7 +218,7 @@ impl Run<'_> {
     }
 
     /// Test what is staged and commit it, or delete it.
-    async fn commit(
+    pub(super) async fn commit(
         &self,
         node: &Node,
         table: &Table,
@@ -270,7 +272,7 @@ impl Run<'_> {
     }
 }
 
-fn expired(node: &Node, way: &Way, upstream: &Upstream, before: i64) -> Error {
+pub(super) fn expired(node: &Node, way: &Way, upstream: &Upstream, before: i64) -> Error {
     let Way::Full { why } = way else {
         unreachable!("only a full build loses rows");
     };

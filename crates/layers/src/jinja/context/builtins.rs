@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_norway::Value as Yaml;
 
 use super::frame;
-use super::macros::{MacroCall, macro_key, returned};
+use super::macros::{MacroCall, macro_key, returned, takes_key};
 use super::messages::{log, print};
 use super::references::{reference, source};
 use super::warehouse::{load_relation, load_result, run_query, statement};
@@ -46,9 +46,6 @@ pub const BUILTINS: &[Builtin] = &[
     Builtin("source", source),
     Builtin("is_incremental", |state, _| {
         Ok(Value::from(frame(state)?.incremental))
-    }),
-    Builtin("should_full_refresh", |state, _| {
-        Ok(Value::from(!frame(state)?.incremental))
     }),
     Builtin("return", returned),
     Builtin("env_var", env_var),
@@ -125,8 +122,11 @@ pub const BUILTINS: &[Builtin] = &[
         Ok(Value::from(()))
     }),
     Builtin("__register", |state, args| {
-        let (name, callable): (&str, Value) = from_args(args)?;
+        let (name, callable, takes): (&str, Value, Option<Value>) = from_args(args)?;
         state.set_temp(&macro_key(name), callable);
+        if let Some(takes) = takes {
+            state.set_temp(&takes_key(name), takes);
+        }
         Ok(Value::from(()))
     }),
 ];

@@ -40,6 +40,10 @@ impl Object for MacroCall {
                 self.0
             ))
         })?;
+        let args = match state.get_temp(&takes_key(&self.0)) {
+            Some(takes) => &gathered(&takes, args)?,
+            None => args,
+        };
         match callable.call(state, args) {
             Err(error) if error.detail() == Some(RETURN) => Ok(state
                 .set_temp(RETURNED, Value::UNDEFINED)
@@ -47,6 +51,28 @@ impl Object for MacroCall {
             other => other,
         }
     }
+}
+
+/// The arguments of a macro that asks for `varargs` and `kwargs`: those that its own parameters (`takes`) take, and the
+/// rest under these names.
+fn gathered(takes: &Value, args: &[Value]) -> Result<Vec<Value>, Error> {
+    let (positional, named): (&[Value], Kwargs) = from_args(args)?;
+    let takes: Vec<String> = takes.try_iter()?.map(|name| name.to_string()).collect();
+    let (own, more) = positional.split_at(takes.len().min(positional.len()));
+    let (mut given, mut rest) = (Vec::new(), Vec::new());
+    for name in named.args() {
+        let value: Value = named.peek(name)?;
+        if name == "caller" || takes.iter().any(|known| known == name) {
+            given.push((name.to_owned(), value));
+        } else {
+            rest.push((name.to_owned(), value));
+        }
+    }
+    given.push(("varargs".to_owned(), Value::from(more.to_vec())));
+    given.push(("kwargs".to_owned(), Value::from_pairs(rest)));
+    let mut args = own.to_vec();
+    args.push(given.into_iter().collect::<Kwargs>().into());
+    Ok(args)
 }
 
 /// A package's macros: `dbt.date_trunc(…)`, `<project>.<macro>(…)`.
@@ -167,4 +193,9 @@ impl Object for Adapter {
 /// The temporary that holds a macro while a template is rendered.
 pub(super) fn macro_key(name: &str) -> String {
     format!("macro:{name}")
+}
+
+/// The temporary that holds the parameters of a macro that asks for `varargs` or `kwargs`.
+pub(super) fn takes_key(name: &str) -> String {
+    format!("takes:{name}")
 }

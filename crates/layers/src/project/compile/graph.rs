@@ -27,7 +27,7 @@ pub fn graph(drafts: &[Draft], disabled: Vec<String>, empty: bool) -> Graph {
             relation,
         };
         match (node.resource_type, &node.source_name) {
-            (ResourceType::Model | ResourceType::Seed, _) => {
+            (ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot, _) => {
                 graph
                     .models
                     .entry(node.name.clone())

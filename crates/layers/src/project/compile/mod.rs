@@ -130,12 +130,23 @@ impl Compiler<'_> {
                 ephemeral,
             }));
         }
-        if draft.node.config.materialized == Materialized::Incremental {
+        if draft.node.config.materialized == Materialized::Incremental
+            && self.is_there(&draft.node)?
+        {
             let (sql, ephemeral) = self.render(draft, true)?;
             draft.node.compiled_incremental = Some(with_ephemeral(&sql, &ephemeral, compiled));
         }
         draft.node.compiled_code = Some(with_ephemeral(&sql, &ephemeral, compiled));
         Ok(None)
+    }
+
+    /// Whether a node's table is in the lake, as far as there is a lake to ask: what a template asks of a table that is
+    /// not there must not be asked.
+    fn is_there(&self, node: &Node) -> Result<bool, Diagnostic> {
+        match (self.introspection, &node.relation) {
+            (Some(lake), Some(relation)) => Ok(lake.columns(relation)?.is_some()),
+            _ => Ok(true),
+        }
     }
 
     fn render(

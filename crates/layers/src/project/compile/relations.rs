@@ -6,7 +6,7 @@ use minijinja::Value;
 
 use crate::diagnostics::Diagnostic;
 use crate::jinja::{Jinja, python_str, serialized};
-use crate::manifest::{Node, Relation};
+use crate::manifest::{Node, Relation, ResourceType};
 use crate::project::empty_frame;
 use crate::project::parse::Draft;
 use crate::{Error, Result};
@@ -44,13 +44,23 @@ pub fn place_relations(
             )?;
             Ok(python_str(&value).trim().to_owned())
         };
-        let relation =
-            name("generate_schema_name", node.config.schema.as_deref()).and_then(|schema| {
-                Ok(Relation::new(
-                    schema,
-                    name("generate_alias_name", node.config.alias.as_deref())?,
-                ))
-            });
+        // Where a snapshot lies may be said as it was before dbt 1.9: exactly.
+        let exact = node
+            .config
+            .extra
+            .get("target_schema")
+            .and_then(|value| value.as_str());
+        let exact = exact.filter(|_| node.resource_type == ResourceType::Snapshot);
+        let schema = match exact {
+            Some(schema) => Ok(schema.to_owned()),
+            None => name("generate_schema_name", node.config.schema.as_deref()),
+        };
+        let relation = schema.and_then(|schema| {
+            Ok(Relation::new(
+                schema,
+                name("generate_alias_name", node.config.alias.as_deref())?,
+            ))
+        });
         match relation {
             Ok(relation) => {
                 if let Some(other) = taken.insert(relation.clone(), node.original_file_path.clone())

@@ -19,10 +19,10 @@ impl Parser<'_> {
     /// Draft the tests that stand under models and seeds.
     pub(super) fn tests_of_nodes(&mut self, patches: &Patches<'_>) {
         for ((section, name), patch) in patches {
-            let resource_type = if *section == "models" {
-                ResourceType::Model
-            } else {
-                ResourceType::Seed
+            let resource_type = match *section {
+                "models" => ResourceType::Model,
+                "snapshots" => ResourceType::Snapshot,
+                _ => ResourceType::Seed,
             };
             let draft = self.drafts.iter().find(|draft| {
                 draft.node.resource_type == resource_type && draft.node.name == *name

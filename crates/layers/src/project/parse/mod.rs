@@ -5,6 +5,7 @@ mod draft;
 mod files;
 mod generic;
 mod resources;
+mod snapshots;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -118,6 +119,12 @@ pub fn parse(
     }
     parser.models(&patches)?;
     parser.seeds(&patches)?;
+    parser.snapshots(&patches)?;
+    for (_, file, read) in &properties {
+        for node in &read.nodes {
+            parser.declared_snapshot(file, node, &patches);
+        }
+    }
     parser.singular_tests()?;
     parser.analyses()?;
     if let Some(sql) = inline {
@@ -142,7 +149,9 @@ impl Parser<'_> {
             let node = &draft.node;
             // `ref` knows models and seeds by name alone.
             let key = match node.resource_type {
-                ResourceType::Model | ResourceType::Seed => format!("ref.{}", node.name),
+                ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot => {
+                    format!("ref.{}", node.name)
+                }
                 _ => node.unique_id.clone(),
             };
             if let Some(other) = seen.insert(key, node.original_file_path.clone()) {

@@ -86,7 +86,12 @@ impl Parser<'_> {
 
     /// The configuration of a node of the section, by folder and by its properties, of which it
     /// takes the rest.
-    fn described(&self, section: &str, node: &mut Node, patches: &Patches<'_>) -> Mapping {
+    pub(super) fn described(
+        &self,
+        section: &str,
+        node: &mut Node,
+        patches: &Patches<'_>,
+    ) -> Mapping {
         let mut raw = self.folder_config(&[section], &node.fqn);
         let name = node.name.clone();
         if let Some(patch) = patches.get(&(section, name.as_str())) {
@@ -99,7 +104,7 @@ impl Parser<'_> {
     }
 
     /// Render a node's text once, take in what it asks for, and give its configuration types.
-    fn draft(&mut self, mut node: Node, mut raw_config: Mapping) {
+    pub(super) fn draft(&mut self, mut node: Node, mut raw_config: Mapping) {
         let frame = self.frame(&node, &raw_config);
         if let Err(diagnostic) = self
             .jinja

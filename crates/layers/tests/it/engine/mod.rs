@@ -4,4 +4,6 @@ mod builds;
 mod catalog;
 mod incremental;
 mod introspection;
+mod snapshots;
+mod strategies;
 mod support;
