@@ -99,7 +99,9 @@ def write(project: Path, number: int) -> None:
 def changing(policy: str, more: str) -> str:
     """A model whose last column changes; what the table must always have is always there for `ignore`."""
     if policy == "ignore":
-        more = "amount as other" if more.endswith("other") else f"amount as other, {more}"
+        more = (
+            "amount as other" if more.endswith("other") else f"amount as other, {more}"
+        )
     return (
         f"{{{{ config(materialized='incremental', on_schema_change='{policy}') }}}}\n"
         f"select id, {more} from {{{{ ref('changes') }}}}\n"
@@ -153,7 +155,9 @@ def main() -> int:
             encoding="utf-8",
         )
         database = f"{scratch}/dbt.duckdb"
-        environment = dict(os.environ, DUCKDB=database, DBT_SEND_ANONYMOUS_USAGE_STATS="0")
+        environment = dict(
+            os.environ, DUCKDB=database, DBT_SEND_ANONYMOUS_USAGE_STATS="0"
+        )
         places = ["--project-dir", str(project), "--profiles-dir", str(project)]
         for number in range(len(ROUNDS)):
             write(project, number)
@@ -169,10 +173,14 @@ def main() -> int:
                 here = rows(connection, "lake_table", name)
                 connection.unregister("lake_table")
                 for row, count in (theirs - here).items():
-                    print(f"build {number + 1}, {name}: only dbt has {count} × {dict(row)}")
+                    print(
+                        f"build {number + 1}, {name}: only dbt has {count} x {dict(row)}"
+                    )
                     differences += 1
                 for row, count in (here - theirs).items():
-                    print(f"build {number + 1}, {name}: only the lake has {count} × {dict(row)}")
+                    print(
+                        f"build {number + 1}, {name}: only the lake has {count} x {dict(row)}"
+                    )
                     differences += 1
             connection.close()
     if differences:

@@ -168,7 +168,7 @@ async fn what_a_snapshot_lacks_is_told() {
             "strategy='check'",
             "`check_cols` is neither 'all' nor a list of columns",
         ),
-        ("strategy='chekc'", "did you mean `check`?"),
+        ("strategy='checks'", "did you mean `check`?"),
         (
             "strategy='check', check_cols='all', hard_deletes='drop'",
             "has `hard_deletes: drop`",
