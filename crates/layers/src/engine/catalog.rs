@@ -101,6 +101,8 @@ impl Catalog {
                 self.ways.insert(node.unique_id.clone(), way);
                 columns(&table.schema)
             }
+            Some(Planned::Incremental(planned)) => columns(&planned.table.schema),
+            Some(Planned::Snapshot(planned)) => columns(&planned.table.schema),
             Some(Planned::Seed(seed)) => columns(&seed.schema()),
             Some(Planned::View) => {
                 let session = project.planning_session(node).await?;
