@@ -110,6 +110,27 @@ pub enum Error {
         /// The first day of which all rows are there.
         day: String,
     },
+    /// A query does not fit in memory, whatever plan it has.
+    #[error(
+        "{what} needs more memory than `layers.memory` gives it, even alone and with everything spilled that can be ({mebibytes} MiB): \
+         raise the key, or let the model group or join less at once (`partition_by` builds it in parts); {source}"
+    )]
+    Memory {
+        /// The model or test.
+        what: String,
+        /// What it had.
+        mebibytes: usize,
+        /// What the engine said.
+        source: Box<Error>,
+    },
+    /// There is no place to spill to.
+    #[error("queries cannot spill to {dir}: {source}; name another folder in `layers.spill_dir`", dir = .dir.display())]
+    Spill {
+        /// The folder.
+        dir: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A signal ended the build.
     #[error("interrupted; the next build goes on where this one stopped")]
     Interrupted,

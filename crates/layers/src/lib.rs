@@ -17,6 +17,7 @@ pub mod project;
 pub mod published;
 pub mod reporter;
 pub mod select;
+pub mod watch;
 
 pub use error::{Error, Result, missing_file};
 pub use manifest::{Manifest, Node, Relation};

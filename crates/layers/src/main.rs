@@ -7,7 +7,10 @@ use goldrecord_service::logs;
 #[tokio::main]
 async fn main() -> anyhow::Result<std::process::ExitCode> {
     let cli = Cli::parse();
-    logs::init(logs::Format::Text, "warn,goldrecord_layers::jinja=info");
+    logs::init(
+        logs::Format::Text,
+        "warn,goldrecord_layers::jinja=info,goldrecord_layers::watch=info",
+    );
     let exit: Exit = run(cli).await;
     Ok(std::process::ExitCode::from(exit as u8))
 }

@@ -28,8 +28,7 @@ const BRONZE: &str = "bronze";
 /// build, and none is there before the first; bronze is at the version that the build read, or at
 /// its latest where none has. A table whose name stands in one schema only can be named without it.
 pub async fn session(lake: &Lake, target: &str) -> Result<SessionContext> {
-    let options = BuildOptions::default();
-    let engine = Engine::new(lake, options.threads, options.memory)?;
+    let engine = Engine::new(lake, &BuildOptions::default())?;
     let published = builds::published(lake, target)
         .await?
         .map(|build| build.tables)

@@ -84,6 +84,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: Docs,
     },
+    /// Build, and again whenever a source has new rows, until a signal comes (`[layers] watch_…`).
+    Watch(Pick),
     /// What the lake knows of a model.
     State {
         #[command(subcommand)]

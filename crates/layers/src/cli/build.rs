@@ -99,13 +99,11 @@ pub(super) async fn these(
         return Ok(Exit::Done);
     }
     let options = BuildOptions {
-        selected,
-        threads: threads(cli, manifest, &config),
-        memory: config.layers.memory.0 as usize,
         full_refresh: flags.full_refresh,
         fail_fast: flags.fail_fast,
         // Nobody reads tables that were emptied to try the project out.
         publish: manifest.target == config.layers.target && !flags.empty,
+        ..options(cli, manifest, &config, selected)
     };
     let lake = Lake::open(&config.lake.url)?;
     let shutdown = Shutdown::on_signals().map_err(|error| Error::Usage(error.to_string()))?;
@@ -138,6 +136,24 @@ fn arguments(manifest: &Manifest, kind: Kind, options: &BuildOptions) -> Map<Str
     match found {
         Value::Object(found) => found,
         _ => Map::new(),
+    }
+}
+
+/// What the configuration and the command line say of every build.
+pub(super) fn options(
+    cli: &Cli,
+    manifest: &Manifest,
+    config: &Config,
+    selected: BTreeSet<String>,
+) -> BuildOptions {
+    BuildOptions {
+        selected,
+        threads: threads(cli, manifest, config),
+        memory: config.layers.memory.0 as usize,
+        spill_dir: config.layers.spill_dir.clone(),
+        spill_limit: config.layers.spill_limit.0,
+        publish: manifest.target == config.layers.target,
+        ..BuildOptions::default()
     }
 }
 

@@ -11,6 +11,7 @@ mod list;
 mod retry;
 mod show;
 mod state;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -171,6 +172,7 @@ async fn execute(
         Command::Ls(list) => list::ls(cli, printer, manifest, list).await,
         Command::Compile(compile) => compile::compile(printer, manifest, compile),
         Command::Show(show) => show::show(cli, printer, manifest, show).await,
+        Command::Watch(pick) => watch::watch(cli, printer, manifest, pick).await,
         Command::State {
             command: State::Explain { models },
         } => state::explain(cli, manifest, models).await,

@@ -13,11 +13,18 @@ use datafusion::error::Result;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Window, lit};
 use datafusion::prelude::SessionContext;
+use futures::StreamExt;
 
 use super::lineage::{bare, column_at, window_partition};
 
 /// The same rows as `plan`, which keeps the first row of each key of its one window.
-pub async fn set_apart(session: &SessionContext, plan: LogicalPlan) -> Result<LogicalPlan> {
+///
+/// Where more than `most` rows have a key that is not theirs alone, the plan stays as it is: the list of such keys is held in memory.
+pub async fn set_apart(
+    session: &SessionContext,
+    plan: LogicalPlan,
+    most: usize,
+) -> Result<LogicalPlan> {
     let Some((window, keys)) = window_of(&plan) else {
         return Ok(plan);
     };
@@ -32,37 +39,48 @@ pub async fn set_apart(session: &SessionContext, plan: LogicalPlan) -> Result<Lo
         )?
         .build()?;
     let schema = Arc::clone(several.schema().inner());
-    let several = session
+    let mut found = session
         .execute_logical_plan(several)
         .await?
-        .collect()
+        .execute_stream()
         .await?;
-    if several.iter().all(|batch| batch.num_rows() == 0) {
+    let mut several = Vec::new();
+    let mut rows = 0;
+    while let Some(batch) = found.next().await {
+        let batch = batch?;
+        rows += batch.num_rows();
+        if rows > most {
+            return Ok(plan);
+        }
+        several.push(batch);
+    }
+    if rows == 0 {
         return first_of_one(plan, &window.input);
     }
     let several = MemTable::try_new(schema, vec![several])?;
     let several =
         LogicalPlanBuilder::scan("copied", provider_as_source(Arc::new(several)), None)?.build()?;
+    // The keys stand on the left, which is the side that a join holds in memory.
     let with = |kind: JoinType| {
         let theirs = (0..keys.len())
             .map(|index| Column::new(Some("copied"), copied(index)))
-            .collect();
+            .collect::<Vec<Column>>();
         let ours = keys
             .iter()
             .filter_map(|key| key.try_as_col().cloned())
             .collect::<Vec<Column>>();
-        LogicalPlanBuilder::from(window.input.as_ref().clone())
+        LogicalPlanBuilder::from(several.clone())
             .join_detailed(
-                several.clone(),
+                window.input.as_ref().clone(),
                 kind,
-                (ours, theirs),
+                (theirs, ours),
                 None,
                 NullEquality::NullEqualsNull,
             )?
             .build()
     };
-    let once = first_of_one(plan.clone(), &with(JoinType::LeftAnti)?)?;
-    let several = with(JoinType::LeftSemi)?;
+    let once = first_of_one(plan.clone(), &with(JoinType::RightAnti)?)?;
+    let several = with(JoinType::RightSemi)?;
     let chosen = replace_window(plan, &|window| {
         Ok(LogicalPlan::Window(Window::try_new(
             window.window_expr.clone(),

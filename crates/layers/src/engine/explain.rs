@@ -29,7 +29,7 @@ pub struct Explanation {
 
 /// Explain one model or seed over the lake as it is; nothing is written.
 pub async fn explain(manifest: &Manifest, lake: &Lake, node: &Node) -> Result<Explanation> {
-    let engine = Engine::new(lake, 1, BuildOptions::default().memory)?;
+    let engine = Engine::new(lake, &BuildOptions::default())?;
     // What lies above is planned too, so that it need not be built yet.
     let selected = with_ancestors(manifest, node);
     let project = Project::plan(manifest, lake, &engine, &selected).await?;

@@ -16,6 +16,7 @@ mod explain;
 mod incremental;
 pub(crate) mod introspect;
 pub(crate) mod lineage;
+mod memory;
 mod order;
 mod plan;
 pub(crate) mod project;
@@ -32,6 +33,7 @@ mod touched;
 pub(crate) mod ways;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 pub use build::build;
 pub use catalog::{Catalog, Stored, Table, catalog};
@@ -40,7 +42,7 @@ pub use explain::{Explanation, explain};
 pub use show::show;
 
 use crate::Result;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Node};
 use goldrecord_lake::Lake;
 
 /// What to build, and with what.
@@ -52,6 +54,10 @@ pub struct BuildOptions {
     pub threads: usize,
     /// Bytes that queries may hold in memory together before they spill to disk.
     pub memory: usize,
+    /// Where they spill; without it `$TMPDIR`, else `/var/tmp`.
+    pub spill_dir: Option<PathBuf>,
+    /// How many bytes of that disk they may take together.
+    pub spill_limit: u64,
     /// Compute every selected table anew.
     pub full_refresh: bool,
     /// Start no other node after the first failure.
@@ -66,6 +72,8 @@ impl Default for BuildOptions {
             selected: BTreeSet::new(),
             threads: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
             memory: 2 << 30,
+            spill_dir: None,
+            spill_limit: 100 << 30,
             full_refresh: false,
             fail_fast: false,
             publish: true,
@@ -73,9 +81,14 @@ impl Default for BuildOptions {
     }
 }
 
+/// The path in the lake of the table that a source, model or seed stands for.
+pub(crate) fn path_of(node: &Node) -> String {
+    project::place(node).0
+}
+
 /// Plan the selected nodes over a lake and write nothing: everything wrong with them is the error.
 pub async fn plan_all(manifest: &Manifest, lake: &Lake, selected: &BTreeSet<String>) -> Result<()> {
-    let engine = session::Engine::new(lake, 1, BuildOptions::default().memory)?;
+    let engine = session::Engine::new(lake, &BuildOptions::default())?;
     project::Project::plan(manifest, lake, &engine, selected).await?;
     Ok(())
 }

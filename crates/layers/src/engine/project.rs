@@ -218,6 +218,16 @@ impl<'a> Project<'a> {
     /// A session over what a node reads; `leaf` gives the relation of a table, views are planned
     /// over theirs.
     pub async fn session(&self, node: &Node, leaf: Leaf<'_>) -> Result<SessionContext> {
+        self.session_in(self.engine, node, leaf).await
+    }
+
+    /// The same in an engine with a share of the memory.
+    pub async fn session_in(
+        &self,
+        engine: &Engine,
+        node: &Node,
+        leaf: Leaf<'_>,
+    ) -> Result<SessionContext> {
         let mut relations = Vec::new();
         for upstream in self.reads(node) {
             let Some(relation) = &upstream.relation else {
@@ -235,7 +245,7 @@ impl<'a> Project<'a> {
         {
             relations.push((own, leaf(node)?));
         }
-        Ok(self.engine.session(relations))
+        Ok(engine.session(relations))
     }
 
     fn provider<'b>(

@@ -1,4 +1,4 @@
-//! `DataFusion` as the engine uses it: one runtime with a cap on memory, one session a query.
+//! `DataFusion` as the engine uses it: one cap on memory, one session a query.
 
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use goldrecord_lake::Lake;
 
+use super::BuildOptions;
+use super::memory::{Budget, CountsAsSums, Effort, Turn};
 use super::single_distinct::SingleDistinct;
 use crate::manifest::{DATABASE, Relation};
 use crate::{Error, Result};
@@ -28,21 +30,30 @@ const STORE: &str = "goldrecord://lake";
 #[derive(Clone)]
 pub struct Engine {
     base: SessionState,
+    budget: Arc<Budget>,
+}
+
+/// An engine for one query, with its share of the memory.
+pub struct Share {
+    /// The engine.
+    pub engine: Engine,
+    /// What the query may hold.
+    pub turn: Turn,
 }
 
 impl Engine {
-    /// An engine over a lake: `threads` partitions a query, at most `memory` bytes for operators
-    /// that can spill; what does not fit goes to the system's temporary folder.
-    pub fn new(lake: &Lake, threads: usize, memory: usize) -> Result<Self> {
+    /// An engine over a lake, with the options' threads, memory and disk. Its own sessions have all
+    /// of the memory: they plan, or run one query for somebody who looks on; builds run each query
+    /// in a [`Share`].
+    pub fn new(lake: &Lake, options: &BuildOptions) -> Result<Self> {
         let mut config = SessionConfig::new()
-            .with_target_partitions(threads.max(1))
+            .with_target_partitions(options.threads.max(1))
             .with_default_catalog_and_schema(DATABASE, DEFAULT_SCHEMA)
             .with_create_default_catalog_and_schema(false)
             .with_information_schema(true);
-        let options = config.options_mut();
-        options.sql_parser.collect_spans = true;
+        config.options_mut().sql_parser.collect_spans = true;
         let pool = TrackConsumersPool::new(
-            FairSpillPool::new(memory),
+            FairSpillPool::new(options.memory),
             std::num::NonZeroUsize::new(5).expect("five is not zero"),
         );
         let runtime = RuntimeEnvBuilder::new()
@@ -56,7 +67,38 @@ impl Engine {
             .with_default_features()
             .with_optimizer_rules(rules())
             .build();
-        Ok(Self { base })
+        let budget = Budget::new(
+            options.threads,
+            options.memory,
+            options.spill_dir.clone(),
+            options.spill_limit,
+        );
+        Ok(Self {
+            base,
+            budget: Arc::new(budget),
+        })
+    }
+
+    /// Wait until there is memory for one more query.
+    pub async fn share(&self, effort: Effort) -> Result<Share> {
+        let turn = self.budget.turn(effort).await;
+        let mut runtime = self.base.runtime_env().as_ref().clone();
+        runtime.memory_pool = Arc::new(turn.pool());
+        runtime.disk_manager = self.budget.disk()?;
+        let base = SessionStateBuilder::new_from_existing(self.base.clone())
+            .with_config(turn.configure(self.base.config().clone()))
+            .with_runtime_env(Arc::new(runtime))
+            .build();
+        let engine = Self {
+            base,
+            budget: Arc::clone(&self.budget),
+        };
+        Ok(Share { engine, turn })
+    }
+
+    /// The memory of all queries together, in bytes.
+    pub fn memory(&self) -> usize {
+        self.budget.memory()
     }
 
     /// A session that sees these relations and no others.
@@ -91,12 +133,14 @@ impl Engine {
     }
 }
 
-/// The optimizer's rules, one of them in the engine's own form.
+/// The optimizer's rules, one of them in the engine's own form, and before it the one that serves it.
 fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     let own: Arc<dyn OptimizerRule + Send + Sync> = Arc::new(SingleDistinct::default());
     let mut rules = Optimizer::new().rules;
-    let place = rules.iter_mut().find(|rule| rule.name() == own.name());
-    *place.expect("the optimizer has a rule of this name") = own;
+    let at = rules.iter().position(|rule| rule.name() == own.name());
+    let at = at.expect("the optimizer has a rule of this name");
+    rules[at] = own;
+    rules.insert(at, Arc::new(CountsAsSums));
     rules
 }
 

@@ -22,7 +22,7 @@ pub async fn show(
     limit: Option<usize>,
 ) -> Result<Vec<RecordBatch>> {
     let options = BuildOptions::default();
-    let engine = Engine::new(lake, options.threads, options.memory)?;
+    let engine = Engine::new(lake, &options)?;
     let selected = BTreeSet::from([node.unique_id.clone()]);
     let project = Project::plan(manifest, lake, &engine, &selected).await?;
     if let Some(Planned::Seed(seed)) = project.planned.get(&node.unique_id) {

@@ -1,6 +1,6 @@
 //! Which output partitions the changes touch, and which input files those partitions come from.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
@@ -71,6 +71,30 @@ pub fn inputs(
     Ok(kept)
 }
 
+/// How many bytes of data files each output partition is computed from.
+pub fn weights(
+    session: &SessionContext,
+    replace: &Replace,
+    output: &Field,
+    upstreams: &[Upstream],
+) -> Result<HashMap<ScalarValue, i64>> {
+    let mut weights = HashMap::new();
+    for (table, exprs) in &replace.restricted {
+        let Some(upstream) = upstreams.iter().find(|upstream| upstream.name == *table) else {
+            continue;
+        };
+        let files = upstream.files();
+        let refs: Vec<&AddFile> = files.iter().collect();
+        let of_files = outputs(session, exprs, replace.reach, output, upstream, &refs)?;
+        for (file, values) in files.iter().zip(of_files) {
+            for value in values {
+                *weights.entry(value).or_default() += file.size;
+            }
+        }
+    }
+    Ok(weights)
+}
+
 /// The live files of the output that hold those partitions.
 pub fn live_files(live: &Snapshot, output: &Field, values: &Values) -> Result<Vec<AddFile>> {
     live.files
@@ -85,6 +109,20 @@ pub fn live_files(live: &Snapshot, output: &Field, values: &Values) -> Result<Ve
 
 /// The plan's rows of those partitions alone.
 pub fn only(plan: LogicalPlan, output: &Field, values: &Values) -> Result<LogicalPlan> {
+    filtered(plan, output, values, false)
+}
+
+/// The plan's rows of all other partitions.
+pub fn except(plan: LogicalPlan, output: &Field, values: &Values) -> Result<LogicalPlan> {
+    filtered(plan, output, values, true)
+}
+
+fn filtered(
+    plan: LogicalPlan,
+    output: &Field,
+    values: &Values,
+    others: bool,
+) -> Result<LogicalPlan> {
     let index = plan
         .schema()
         .fields()
@@ -103,6 +141,10 @@ pub fn only(plan: LogicalPlan, output: &Field, values: &Values) -> Result<Logica
         if output.data_type() == &DataType::Utf8 {
             wanted = wanted.or(key.eq(lit("")));
         }
+    }
+    if others {
+        // Where it cannot be told, the value is null and no partition of these.
+        wanted = wanted.is_not_true();
     }
     LogicalPlanBuilder::from(plan)
         .filter(wanted)

@@ -233,8 +233,21 @@ pub struct Layers {
     pub target: String,
     /// How many models are built side by side; 0 is one for each core.
     pub threads: usize,
-    /// What a build may hold in memory before it spills to disk.
+    /// What a build may hold in memory: its queries share it, and what does not fit is spilled to disk.
     pub memory: Bytes,
+    /// Where queries spill; without it `$TMPDIR`, else `/var/tmp`. It should be a disk, and no file system in memory.
+    pub spill_dir: Option<PathBuf>,
+    /// How much of that disk a build may take.
+    pub spill_limit: Bytes,
+    /// `watch` asks the sources for new commits this often.
+    pub watch_poll: Span,
+    /// `watch` waits this long after a commit for others, so that one build takes them all.
+    pub watch_settle: Span,
+    /// `watch` begins builds at least this far apart.
+    pub watch_interval: Span,
+    /// After a build that failed, `watch` begins the next one no sooner than this, and twice as late each further time,
+    /// up to half an hour.
+    pub watch_retry: Span,
 }
 
 /// `[clickhouse]`
@@ -353,6 +366,12 @@ impl Default for Layers {
             target: "prod".into(),
             threads: 0,
             memory: Bytes(2 << 30),
+            spill_dir: None,
+            spill_limit: Bytes(100 << 30),
+            watch_poll: Span(Duration::from_secs(1)),
+            watch_settle: Span(Duration::from_secs(1)),
+            watch_interval: Span(Duration::from_secs(10)),
+            watch_retry: Span(Duration::from_secs(30)),
         }
     }
 }

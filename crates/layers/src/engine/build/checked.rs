@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Ended, Run, lock};
 use crate::engine::checks;
+use crate::engine::memory::Effort;
 use crate::engine::project::{self, Versions, is_view};
 use crate::engine::stage::Staged;
 use crate::manifest::Node;
@@ -130,11 +131,18 @@ impl Run<'_> {
             }
             _ => project::leaf(upstream, versions, test, None),
         };
-        let session = self.project.session(test, &leaf).await?;
-        let verdict = checks::run(&session, test);
-        tokio::select! {
-            verdict = verdict => verdict,
-            () = self.shutdown.requested() => Err(Error::Interrupted),
+        let mut effort = Effort::Usual;
+        loop {
+            let share = self.project.engine.share(effort).await?;
+            let session = self.project.session_in(&share.engine, test, &leaf).await?;
+            let verdict = tokio::select! {
+                verdict = checks::run(&session, test) => verdict,
+                () = self.shutdown.requested() => Err(Error::Interrupted),
+            };
+            match verdict {
+                Ok(verdict) => return Ok(verdict),
+                Err(error) => effort = self.try_again(test, effort, error)?,
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use super::nodes::expired;
 use super::{Ended, Run};
 use crate::Result;
 use crate::engine::incremental::PlannedIncremental;
+use crate::engine::memory::Effort;
 use crate::engine::project::{PlannedTable, Versions};
 use crate::engine::snapshots::PlannedSnapshot;
 use crate::engine::stage::{Staged, Stager};
@@ -74,18 +75,25 @@ impl Run<'_> {
     ) -> Result<Ended> {
         let found = versions.get(&node.unique_id);
         let (table, live) = self.created(node, found, &planned.schema).await?;
-        let stage = Stager {
-            project: self.project,
-            node,
-            planned,
-            versions,
-            upstreams,
-            differences: &[],
-            live: &live,
-            table: &table,
-            shutdown: self.shutdown,
+        let mut effort = Effort::Usual;
+        let staged = loop {
+            let stage = Stager {
+                project: self.project,
+                node,
+                planned,
+                versions,
+                upstreams,
+                differences: &[],
+                live: &live,
+                table: &table,
+                share: &self.project.engine.share(effort).await?,
+                shutdown: self.shutdown,
+            };
+            match staged(&stage).await {
+                Ok(staged) => break staged,
+                Err(error) => effort = self.try_again(node, effort, error)?,
+            }
         };
-        let staged = staged(&stage).await?;
         if staged.adds.is_empty() && staged.removes.is_empty() && staged.metadata.is_none() {
             return self.unchanged(node, versions).await;
         }

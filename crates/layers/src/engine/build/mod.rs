@@ -43,7 +43,7 @@ pub async fn build(
     reporter: &dyn Reporter,
 ) -> Result<BuildReport> {
     let started = Instant::now();
-    let engine = Engine::new(lake, options.threads, options.memory)?;
+    let engine = Engine::new(lake, options)?;
     let project = Project::plan_for(
         manifest,
         lake,

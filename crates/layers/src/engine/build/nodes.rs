@@ -10,13 +10,14 @@ use goldrecord_lake::{
 use serde_json::json;
 
 use super::{Ended, Run, lock};
+use crate::engine::memory::Effort;
 use crate::engine::project::{Planned, PlannedTable, Versions, place};
 use crate::engine::seeds::Seed;
 use crate::engine::stage::{Staged, Stager};
 use crate::engine::state::{BUILD, FINGERPRINT, Upstream, decide, differences, loses};
 use crate::engine::ways::{Way, short};
 use crate::manifest::{Node, ResourceType};
-use crate::reporter::Status;
+use crate::reporter::{Event, Status};
 use crate::{Error, Result};
 
 impl Run<'_> {
@@ -126,24 +127,43 @@ impl Run<'_> {
         }
         tracing::debug!(model = node.name, ?way, "building");
         let (table, live) = self.created(node, found, &planned.schema).await?;
-        let stage = Stager {
-            project: self.project,
-            node,
-            planned,
-            versions: &versions,
-            upstreams: &upstreams,
-            differences: &differences,
-            live: &live,
-            table: &table,
-            shutdown: self.shutdown,
+        let mut effort = Effort::Usual;
+        let staged = loop {
+            let stage = Stager {
+                project: self.project,
+                node,
+                planned,
+                versions: &versions,
+                upstreams: &upstreams,
+                differences: &differences,
+                live: &live,
+                table: &table,
+                share: &self.project.engine.share(effort).await?,
+                shutdown: self.shutdown,
+            };
+            match stage.stage(&way).await {
+                Ok(staged) => break staged,
+                Err(error) => effort = self.try_again(node, effort, error)?,
+            }
         };
-        let staged = stage.stage(&way).await?;
         let txns = upstreams
             .iter()
             .map(|upstream| upstream.step(&live))
             .collect();
         self.commit(node, &table, live, &versions, staged, txns)
             .await
+    }
+
+    /// How to go on after an error: where memory was short, alone and with another plan.
+    pub(super) fn try_again(&self, node: &Node, effort: Effort, error: Error) -> Result<Effort> {
+        let next = effort.after(&node.name, self.project.engine.memory(), error)?;
+        self.reporter.event(&Event::Note {
+            text: format!(
+                "{} does not fit in its share of `layers.memory`: it is run again alone, by a plan that spills",
+                node.name
+            ),
+        });
+        Ok(next)
     }
 
     async fn seed(&self, node: &Node, seed: &Seed) -> Result<Ended> {

@@ -81,6 +81,16 @@ pub fn scanned(plan: &LogicalPlan) -> Vec<String> {
     names
 }
 
+/// Whether all rows of a plan come from tables: no branch of it makes rows of its own.
+pub fn from_tables(plan: &LogicalPlan) -> bool {
+    let mut all = true;
+    let _ = plan.apply_with_subqueries(|node| {
+        all &= !node.inputs().is_empty() || matches!(node, LogicalPlan::TableScan(_));
+        Ok(TreeNodeRecursion::Continue)
+    });
+    all
+}
+
 /// A function in the plan whose value is not decided by its arguments, such as `now`.
 pub fn undetermined_function(plan: &LogicalPlan) -> Option<String> {
     let mut found = None;

@@ -319,7 +319,7 @@ impl Stager<'_> {
         let relations = providers
             .iter()
             .map(|(name, table)| (name, Arc::clone(table)));
-        Ok(self.project.engine.session(relations))
+        Ok(self.share.engine.session(relations))
     }
 
     async fn planned(&self, session: &SessionContext, sql: &str) -> Result<LogicalPlan> {

@@ -68,6 +68,15 @@ pub struct Replace {
     pub reach: i32,
 }
 
+/// What it takes to build a table some partitions at a time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InParts {
+    /// How a partition is computed.
+    pub replace: Replace,
+    /// Whether the partitions of the tables read in part are all that the output can have.
+    pub covers: bool,
+}
+
 /// `silver.fct_listens` of `lake.silver.fct_listens`.
 pub fn short(table: &str) -> String {
     let mut parts: Vec<&str> = table.rsplitn(3, '.').take(2).collect();

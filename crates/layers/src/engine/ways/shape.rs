@@ -6,7 +6,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::one_per_key::one_per_key;
 use super::row_wise::{RowWise, row_wise};
-use super::{Change, ChangeKind, Replace, Way, short};
+use super::{Change, ChangeKind, InParts, Replace, Way, short};
 use crate::engine::lineage::{self, Dependence, On, PartitionColumns};
 
 /// What a model's plan allows.
@@ -25,6 +25,8 @@ pub struct Shape {
     pub one_per_key: Result<Vec<String>, String>,
     /// A function that gives another value at another time.
     pub clock: Option<String>,
+    /// Whether all rows come from rows of tables.
+    pub from_tables: bool,
 }
 
 impl Shape {
@@ -61,7 +63,28 @@ impl Shape {
             row_wise: row_wise(plan),
             one_per_key: one_per_key(plan),
             clock: lineage::undetermined_function(plan),
+            from_tables: lineage::from_tables(plan),
         }
+    }
+
+    /// How the table can be built in full, some partitions at a time. `None` where its plan does
+    /// not show which rows a partition needs, or only `meta.reach` says so.
+    pub fn in_parts(&self) -> Option<InParts> {
+        if self.reach > 0 || self.clock.is_some() {
+            return None;
+        }
+        self.partitions.iter().find_map(|(column, dependences)| {
+            let restricted = restricted(dependences);
+            let on_all = |dependence: &Dependence| matches!(dependence.on, On::Everything(_));
+            (!restricted.is_empty()).then(|| InParts {
+                covers: self.from_tables && !dependences.iter().any(on_all),
+                replace: Replace {
+                    column: column.clone(),
+                    restricted,
+                    reach: 0,
+                },
+            })
+        })
     }
 
     /// The tables that rows come from one by one, when the plan is of that kind (below the row

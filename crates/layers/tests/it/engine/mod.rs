@@ -4,6 +4,8 @@ mod builds;
 mod catalog;
 mod incremental;
 mod introspection;
+mod memory;
 mod snapshots;
 mod strategies;
 mod support;
+mod watch;

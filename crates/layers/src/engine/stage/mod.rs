@@ -1,6 +1,9 @@
 //! A model's rows written as files that no commit names yet.
 
 mod incremental;
+mod new_keys;
+mod parts;
+mod reads;
 mod snapshot;
 
 use std::collections::BTreeMap;
@@ -8,27 +11,26 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::catalog::TableProvider;
-use datafusion::datasource::MemTable;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
-use goldrecord_lake::{AddFile, MetadataChange, Proposal, Snapshot, Table, WriteOptions};
+use goldrecord_lake::{AddFile, MetadataChange, Proposal, Snapshot, Table};
 use goldrecord_service::Shutdown;
 
+use super::memory::Effort;
 use super::project::{self, PlannedTable, Project, Versions, sql_of};
-use super::relations::{self, Rows};
+use super::relations;
+use super::session::Share;
 use super::state::{Difference, FINGERPRINT, Upstream};
-use super::touched::{self, Values};
+use super::touched;
 use super::ways::{Replace, Way};
 use super::{copies, plan};
-use crate::manifest::{Node, Relation};
+use crate::manifest::Node;
 use crate::{Error, Result};
 
-/// Rows of added files that are held in memory to look for keys that are there already; past
-/// this many bytes of files the touched partitions are computed anew instead.
-const MOST_NEW_BYTES: i64 = 64 << 20;
+/// One key with copies to so many bytes of the share: the list of such keys stays a small part of it.
+const BYTES_OF_A_COPY: usize = 2048;
 
 /// What one commit will do to a table.
 #[derive(Clone, Debug)]
@@ -97,6 +99,8 @@ pub struct Stager<'a> {
     pub live: &'a Snapshot,
     /// The table.
     pub table: &'a Table,
+    /// The memory it is computed in.
+    pub share: &'a Share,
     /// When to stop.
     pub shutdown: &'a Shutdown,
 }
@@ -120,7 +124,7 @@ impl Stager<'_> {
             Way::AppendNewKeys { keys, otherwise } => {
                 let added = self.added_files();
                 let bytes: i64 = added.values().flatten().map(|file| file.size).sum();
-                if bytes > MOST_NEW_BYTES {
+                if bytes > new_keys::MOST_BYTES.min(self.share.turn.collected()) {
                     return self.replace(otherwise).await;
                 }
                 self.new_keys(keys, otherwise, &added).await
@@ -130,7 +134,6 @@ impl Stager<'_> {
     }
 
     async fn full(&self) -> Result<Staged> {
-        let session = self.session(&BTreeMap::new()).await?;
         let mut change = MetadataChange::of(self.live);
         change.schema = Arc::clone(&self.planned.schema);
         change
@@ -141,9 +144,10 @@ impl Stager<'_> {
             .insert(FINGERPRINT.to_owned(), self.planned.fingerprint.clone());
         change.description = Some(self.node.description.clone()).filter(|text| !text.is_empty());
         let defined = self.live.planned(&change);
-        let adds = self
-            .write(&session, self.output(&session).await?, &defined)
-            .await?;
+        let adds = match self.planned.shape.in_parts() {
+            Some(parts) => self.in_parts(&parts, &defined).await?,
+            None => self.whole(&defined).await?,
+        };
         Ok(Staged {
             way: "full",
             adds,
@@ -160,99 +164,6 @@ impl Stager<'_> {
             touched::partitions(&session, replace, output, self.upstreams, self.differences)?;
         let (adds, removes) = self.replaced(replace, &values).await?;
         Ok(self.staged("replace", adds, removes))
-    }
-
-    /// The files of those partitions computed anew, and the live ones that they replace.
-    async fn replaced(
-        &self,
-        replace: &Replace,
-        values: &Values,
-    ) -> Result<(Vec<AddFile>, Vec<String>)> {
-        let output = self.output_field(&replace.column);
-        let inputs = touched::inputs(
-            &self.project.engine.session([]),
-            replace,
-            output,
-            self.upstreams,
-            values,
-        )?;
-        let session = self.session(&inputs).await?;
-        let plan = touched::only(self.output(&session).await?, output, values)?;
-        let adds = self.write(&session, plan, self.live).await?;
-        let gone = touched::live_files(self.live, output, values)?;
-        Ok((adds, gone.into_iter().map(|file| file.path).collect()))
-    }
-
-    /// Rows of the added files whose key is not there yet. Where a new row has a key that is there
-    /// with other values, a full build might keep either: that partition is computed anew.
-    async fn new_keys(
-        &self,
-        keys: &[String],
-        otherwise: &Replace,
-        added: &BTreeMap<String, Vec<AddFile>>,
-    ) -> Result<Staged> {
-        let session = self.session(added).await?;
-        let plan = self.output(&session).await?;
-        let rows = self.collect(&session, plan).await?;
-        let output = self.output_field(&otherwise.column);
-        let values = values_of(&rows, &otherwise.column, output)?;
-        let there = touched::live_files(self.live, output, &values)?;
-        if there.is_empty() {
-            let adds = self.write_batches(rows).await?;
-            return Ok(self.staged("append new keys", adds, Vec::new()));
-        }
-        let session = self.project.engine.session([
-            (
-                &Relation::new("new", "rows"),
-                memory(&self.planned.schema, rows)?,
-            ),
-            (
-                &Relation::new("there", "rows"),
-                relations::table(
-                    &Relation::new("there", "rows"),
-                    self.table.path(),
-                    self.live,
-                    Rows::All,
-                    Some(there),
-                )?,
-            ),
-        ]);
-        let all: Vec<&str> = self
-            .planned
-            .schema
-            .fields()
-            .iter()
-            .map(|field| field.name().as_str())
-            .collect();
-        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let contradicted = self
-            .query(
-                &session,
-                &contradictions_sql(&keys, &all, &otherwise.column),
-            )
-            .await?;
-        let contradicted = values_of(&contradicted, &otherwise.column, output)?;
-        let fresh = self.query(&session, &new_keys_sql(&keys)).await?;
-        if contradicted.is_empty() {
-            let adds = self.write_batches(fresh).await?;
-            return Ok(self.staged("append new keys", adds, Vec::new()));
-        }
-        let (mut adds, removes) = self.replaced(otherwise, &contradicted).await?;
-        let elsewhere: Values = values.difference(&contradicted).cloned().collect();
-        if !elsewhere.is_empty() {
-            let session = self.project.engine.session([(
-                &Relation::new("new", "rows"),
-                memory(&self.planned.schema, fresh)?,
-            )]);
-            let plan = session
-                .state()
-                .create_logical_plan("select * from lake.new.rows")
-                .await
-                .map_err(self.failed())?;
-            let plan = plan::storable(self.node, touched::only(plan, output, &elsewhere)?)?;
-            adds.extend(self.write(&session, plan, self.live).await?);
-        }
-        Ok(self.staged("append new keys, replace", adds, removes))
     }
 
     fn staged(&self, way: &'static str, adds: Vec<AddFile>, removes: Vec<String>) -> Staged {
@@ -285,14 +196,16 @@ impl Stager<'_> {
             let some = name.and_then(|name| files.get(&name).cloned());
             project::leaf(upstream, self.versions, self.node, some)
         };
-        self.project.session(self.node, &leaf).await
+        self.project
+            .session_in(&self.share.engine, self.node, &leaf)
+            .await
     }
 
     /// The model's plan with storable types.
     async fn output(&self, session: &SessionContext) -> Result<LogicalPlan> {
         let mut plan = plan::logical(session, self.node, sql_of(self.node)).await?;
-        if self.planned.shape.one_per_key.is_ok() {
-            plan = copies::set_apart(session, plan)
+        if self.planned.shape.one_per_key.is_ok() && self.share.turn.effort() == Effort::Usual {
+            plan = copies::set_apart(session, plan, self.share.turn.bytes() / BYTES_OF_A_COPY)
                 .await
                 .map_err(self.failed())?;
         }
@@ -326,8 +239,9 @@ impl Stager<'_> {
         schema: SchemaRef,
     ) -> Result<Vec<AddFile>> {
         let physical = self.physical(session, plan).await?;
+        let plan = Arc::clone(&physical);
         let context = session.task_ctx();
-        let writer = self.table.writer(defined, WriteOptions::default());
+        let writer = self.table.writer(defined, self.share.turn.writing());
         let shutdown = self.shutdown.clone();
         let name = self.node.name.clone();
         // On a task of its own, so that models are computed side by side.
@@ -361,20 +275,18 @@ impl Stager<'_> {
             }
         });
         match task.await {
-            Ok(written) => written,
+            Ok(written) => {
+                self.tell(plan.as_ref());
+                written
+            }
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     }
 
-    async fn write_batches(&self, batches: Vec<RecordBatch>) -> Result<Vec<AddFile>> {
-        let mut writer = self.table.writer(self.live, WriteOptions::default());
-        for batch in batches.into_iter().filter(|batch| batch.num_rows() > 0) {
-            let batch =
-                RecordBatch::try_new(Arc::clone(&self.planned.schema), batch.columns().to_vec())
-                    .map_err(|error| self.failed()(error.into()))?;
-            writer.push(batch).await?;
-        }
-        Ok(writer.finish().await?)
+    /// What a plan that ran has read, for whoever measures.
+    fn tell(&self, plan: &dyn ExecutionPlan) {
+        let (rows, bytes) = reads::of(plan);
+        tracing::debug!(model = self.node.name, rows, bytes, "read");
     }
 
     /// The physical plan, partitions of the output one after the other so that few files are open.
@@ -392,96 +304,7 @@ impl Stager<'_> {
             .map_err(self.failed())
     }
 
-    async fn collect(
-        &self,
-        session: &SessionContext,
-        plan: LogicalPlan,
-    ) -> Result<Vec<RecordBatch>> {
-        let physical = self.physical(session, plan).await?;
-        datafusion::physical_plan::collect(physical, session.task_ctx())
-            .await
-            .map_err(self.failed())
-    }
-
-    async fn query(&self, session: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>> {
-        let plan = session
-            .state()
-            .create_logical_plan(sql)
-            .await
-            .map_err(self.failed())?;
-        self.collect(session, plan::storable(self.node, plan)?)
-            .await
-    }
-
     fn failed(&self) -> impl FnOnce(datafusion::error::DataFusionError) -> Error {
         Error::engine(format!("run {}", self.node.name))
     }
-}
-
-/// Rows in memory as a relation.
-pub fn memory(
-    schema: &arrow::datatypes::SchemaRef,
-    rows: Vec<RecordBatch>,
-) -> Result<Arc<dyn TableProvider>> {
-    let wrong = || Error::engine("hold rows in memory");
-    let rows = rows
-        .into_iter()
-        .map(|batch| RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| wrong()(error.into()))?;
-    Ok(Arc::new(
-        MemTable::try_new(Arc::clone(schema), vec![rows]).map_err(wrong())?,
-    ))
-}
-
-/// The distinct values of a column.
-fn values_of(
-    rows: &[RecordBatch],
-    column: &str,
-    output: &arrow::datatypes::Field,
-) -> Result<Values> {
-    let wrong = || Error::engine(format!("read the partitions of `{column}`"));
-    let mut values = Values::new();
-    for batch in rows {
-        let Some(array) = batch.column_by_name(column) else {
-            continue;
-        };
-        let array = arrow::compute::cast(array, output.data_type())
-            .map_err(|error| wrong()(error.into()))?;
-        for row in 0..array.len() {
-            values.insert(touched::value_at(&array, row).map_err(wrong())?);
-        }
-    }
-    Ok(values)
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-fn same_key(keys: &[&str]) -> String {
-    keys.iter()
-        .map(|key| format!("(n.{0} is not distinct from t.{0})", quoted(key)))
-        .collect::<Vec<_>>()
-        .join(" and ")
-}
-
-fn new_keys_sql(keys: &[&str]) -> String {
-    format!(
-        "select n.* from lake.new.rows n left anti join lake.there.rows t on {}",
-        same_key(keys)
-    )
-}
-
-fn contradictions_sql(keys: &[&str], all: &[&str], partition: &str) -> String {
-    let differs: Vec<String> = all
-        .iter()
-        .map(|name| format!("(n.{0} is distinct from t.{0})", quoted(name)))
-        .collect();
-    format!(
-        "select distinct n.{} from lake.new.rows n join lake.there.rows t on {} where {}",
-        quoted(partition),
-        same_key(keys),
-        differs.join(" or ")
-    )
 }
