@@ -123,6 +123,16 @@ pub enum Error {
         /// What the engine said.
         source: Box<Error>,
     },
+    /// A query spilled as much as builds may.
+    #[error(
+        "{what} does not fit in memory, and what it spills does not fit in `layers.spill_limit`: raise it, or `layers.memory`; {source}"
+    )]
+    SpillLimit {
+        /// The model or test.
+        what: String,
+        /// What the engine said.
+        source: Box<Error>,
+    },
     /// There is no place to spill to.
     #[error("queries cannot spill to {dir}: {source}; name another folder in `layers.spill_dir`", dir = .dir.display())]
     Spill {

@@ -94,7 +94,7 @@ impl Introspection {
         }
         let lake = Lake::open(&self.lake)?;
         let options = BuildOptions::default();
-        let engine = Engine::new(&lake, options.threads, options.memory)?;
+        let engine = Engine::new(&lake, &options)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

@@ -14,6 +14,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use datafusion::config::ConfigNonZeroUsize;
 use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManager, DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::TrackConsumersPool;
@@ -29,6 +30,8 @@ use crate::{Error, Result};
 
 /// A share is no smaller than this: with little memory, fewer queries run side by side.
 const LEAST_SHARE: usize = 64 << 20;
+/// A sort reads so many of its spilled files at once, and the rest in further passes: each takes memory that cannot be spilled.
+const MERGED_AT_ONCE: usize = 16;
 /// How a consumer of a pool is found in an error: the largest few.
 const TOLD: NonZeroUsize = NonZeroUsize::new(5).expect("five is not zero");
 
@@ -44,12 +47,14 @@ pub enum Effort {
 impl Effort {
     /// How to go on after an error: with more effort, or not.
     pub fn after(self, what: &str, memory: usize, error: Error) -> Result<Self> {
-        if !lacks_memory(&error) {
-            return Err(error);
-        }
-        match self {
-            Self::Usual => Ok(Self::Frugal),
-            Self::Frugal => Err(Error::Memory {
+        match (lacks(&error), self) {
+            (None, _) => Err(error),
+            (Some(Lacking::Disk), _) => Err(Error::SpillLimit {
+                what: what.to_owned(),
+                source: Box::new(error),
+            }),
+            (Some(Lacking::Memory), Self::Usual) => Ok(Self::Frugal),
+            (Some(Lacking::Memory), Self::Frugal) => Err(Error::Memory {
                 what: what.to_owned(),
                 mebibytes: memory >> 20,
                 source: Box::new(error),
@@ -58,14 +63,22 @@ impl Effort {
     }
 }
 
-/// Whether it was memory that a query lacked, and not disk to spill to.
-fn lacks_memory(error: &Error) -> bool {
+/// What a query had too little of.
+enum Lacking {
+    Memory,
+    Disk,
+}
+
+fn lacks(error: &Error) -> Option<Lacking> {
     let Error::Engine { source, .. } = error else {
-        return false;
+        return None;
     };
     match source.find_root() {
-        DataFusionError::ResourcesExhausted(text) => !text.contains("disk space"),
-        _ => false,
+        DataFusionError::ResourcesExhausted(text) if text.contains("disk space") => {
+            Some(Lacking::Disk)
+        }
+        DataFusionError::ResourcesExhausted(_) => Some(Lacking::Memory),
+        _ => None,
     }
 }
 
@@ -143,6 +156,7 @@ impl Budget {
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![folder.path().to_owned()]))
             .with_max_temp_directory_size(self.spill_limit)
+            .with_max_spill_merge_fan_in(MERGED_AT_ONCE)
             .build()
             .map_err(Error::engine(format!(
                 "spill to {}",
@@ -187,6 +201,10 @@ impl Turn {
         // What a sort keeps for the moment it spills.
         let reserve = (self.bytes / 64).clamp(1 << 20, 10 << 20);
         config = config.with_sort_spill_reservation_bytes(reserve);
+        // A file of its own for each batch that a repartition spills: two that are open at once wait for each other for
+        // ever (apache/datafusion#24883).
+        config.options_mut().execution.max_spill_file_size_bytes =
+            ConfigNonZeroUsize::try_new(1).expect("one is not zero");
         match self.effort {
             Effort::Usual => config.with_target_partitions(self.threads),
             Effort::Frugal => {

@@ -47,8 +47,8 @@ impl Pool {
     }
 }
 
-/// The consumer under which a sort reads its spilled files back: as many at once as it is given memory for, and the
-/// rest in further passes. It counts as one that cannot spill.
+/// The consumer under which a sort merges, spilled files among what it merges. It counts as one that cannot spill, and
+/// fails when it is refused.
 const MERGE: &str = "ExternalSorterMerge";
 
 /// Whether an operator that holds `own` bytes may have more.
@@ -58,8 +58,9 @@ fn allowed(limit: usize, held: Held, consumer: &MemoryConsumer, own: usize, more
         return false;
     }
     if consumer.name().starts_with(MERGE) {
-        // A join sorts both sides in each partition: all of those merge at once.
-        return own + more <= limit / 6;
+        // A join sorts both sides in each partition: all of those merge at once, so a sixth is kept for each. The last
+        // quarter is for who comes late.
+        return own + more <= limit / 6 || total <= limit - limit / 4;
     }
     // Who holds nothing cannot spill either: it must get its first batch, which may be large.
     let begins = own == 0 && more <= limit / 4;
@@ -151,11 +152,15 @@ mod tests {
         assert!(fixed.try_grow(1).is_err(), "all is taken");
         let merge = MemoryConsumer::new("ExternalSorterMerge[0]").register(&pool);
         drop(first);
-        assert!(merge.try_grow(300).is_err(), "a sixth is the most");
+        assert!(
+            merge.try_grow(300).is_err(),
+            "a sixth is the most where little is left"
+        );
         merge.try_grow(200).unwrap();
-        drop(merge);
-        fixed.try_grow(1).unwrap();
-        drop((second, late, fixed));
+        drop(second);
+        assert!(merge.try_grow(300).is_err(), "a quarter stays free");
+        merge.try_grow(200).unwrap();
+        drop((merge, late, fixed));
         assert_eq!(pool.reserved(), 0);
     }
 

@@ -1,4 +1,9 @@
 use std::path::Path;
+use std::time::Duration;
+
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::SessionContext;
 
 use super::*;
 
@@ -78,14 +83,39 @@ fn what_lacks_memory_is_tried_once_more_and_then_says_which_key_to_raise() {
 }
 
 #[test]
-fn other_faults_and_a_full_disk_are_not_tried_again() {
+fn a_full_disk_and_other_faults_are_not_tried_again() {
+    let disk = "The used disk space during the spilling process has exceeded the limit";
+    let full = Effort::Usual.after("x", MIB, exhausted(disk)).unwrap_err();
+    assert!(full.to_string().contains("`layers.spill_limit`"), "{full}");
     for error in [
-        exhausted("The used disk space during the spilling process has exceeded the limit"),
         Error::engine("run x")(DataFusionError::Execution("divided by zero".to_owned())),
         Error::Interrupted,
     ] {
         let text = error.to_string();
         let same = Effort::Usual.after("x", MIB, error).unwrap_err();
         assert_eq!(same.to_string(), text);
+    }
+}
+
+/// Two inputs of a repartition spill at once, over and over: a reader must never wait for the one of them that has
+/// nothing for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repartition_that_spills_from_two_inputs_at_once_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let budget = budget(2, 2 * MIB, dir.path());
+    let turn = budget.turn(Effort::Frugal).await;
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(2 * MIB)))
+        .build_arc()
+        .unwrap();
+    let config = turn.configure(SessionConfig::new()).with_batch_size(64);
+    let session = SessionContext::new_with_config_rt(config, runtime);
+    let query =
+        "select v % 13 as g, count(distinct 'some longer text ' || cast(v % 337 as varchar)) as n
+                 from generate_series(1, 40000) as s(v) group by 1";
+    for _ in 0..40 {
+        let rows = async { session.sql(query).await?.collect().await };
+        let rows = tokio::time::timeout(Duration::from_secs(60), rows).await;
+        rows.expect("it ends").unwrap();
     }
 }

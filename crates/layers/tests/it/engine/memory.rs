@@ -91,13 +91,14 @@ async fn bench() -> Bench {
     bench
 }
 
-async fn build(bench: &Bench, memory: usize, full_refresh: bool) -> BuildReport {
+async fn build(bench: &Bench, memory: usize, spill_limit: u64) -> BuildReport {
     let manifest = bench.manifest();
     let options = BuildOptions {
         selected: manifest.nodes.keys().cloned().collect(),
         threads: 2,
         memory,
-        full_refresh,
+        spill_limit,
+        full_refresh: true,
         ..BuildOptions::default()
     };
     engine::build(&manifest, &options, &bench.lake, &Shutdown::new(), &Silent)
@@ -169,6 +170,17 @@ async fn with_a_fraction_of_the_memory_a_build_gives_the_same_rows_within_its_bo
     let bench = bench().await;
     let spill = tempfile::tempdir().unwrap();
 
+    // It does take more than the memory: where nothing may be spilled, it fails and says why.
+    let report = build(&bench, CAP, 0).await;
+    for model in ["facts", "twins"] {
+        let ended = super::support::of(&report, model);
+        let message = ended.message.clone().unwrap_or_default();
+        assert!(
+            message.contains("`layers.spill_limit`"),
+            "{model}: {message}"
+        );
+    }
+
     // Killed while it spills: what it spilled stays behind.
     let mut first = start(&bench, spill.path());
     let deadline = Instant::now() + Duration::from_secs(120);
@@ -203,7 +215,7 @@ async fn with_a_fraction_of_the_memory_a_build_gives_the_same_rows_within_its_bo
     );
 
     let capped = all_rows(&bench).await;
-    let report = build(&bench, 4 << 30, true).await;
+    let report = build(&bench, 4 << 30, u64::MAX).await;
     assert!(report.is_ok(), "{:?}", report.results);
     let free = all_rows(&bench).await;
     for ((table, capped), free) in TABLES.iter().zip(&capped).zip(&free) {
@@ -225,7 +237,7 @@ async fn a_model_that_no_plan_fits_is_refused_with_the_key_to_raise() {
         r#"select string_agg("eventId" || page || page || page, ',') as everything from {{ source('bronze', 'events') }}"#,
     )]);
     bench.events(&events()[..60_000]).await;
-    let report = build(&bench, 1 << 20, false).await;
+    let report = build(&bench, 1 << 20, u64::MAX).await;
     let message = super::support::of(&report, "one").message.clone().unwrap();
     assert!(message.contains("`layers.memory`"), "{message}");
     assert!(message.contains("1 MiB"), "{message}");
