@@ -58,7 +58,7 @@ pub struct Stored {
 /// A project that cannot be planned over the lake is no error: then the columns of tables that are
 /// there are known and no lineage, and [`Catalog::errors`] says why.
 pub async fn catalog(manifest: &Manifest, lake: &Lake) -> Result<Catalog> {
-    let engine = Engine::new(lake, 1, BuildOptions::default().memory)?;
+    let engine = Engine::new(lake, &BuildOptions::default())?;
     let nodes: BTreeSet<String> = manifest
         .nodes
         .values()

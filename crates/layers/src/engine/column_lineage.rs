@@ -22,7 +22,7 @@ pub async fn columns(
     lake: &Lake,
     selected: &BTreeSet<String>,
 ) -> Result<BTreeMap<String, Value>> {
-    let engine = Engine::new(lake, 1, BuildOptions::default().memory)?;
+    let engine = Engine::new(lake, &BuildOptions::default())?;
     let models = || {
         let nodes = selected.iter().filter_map(|id| manifest.node(id));
         nodes.filter(|node| has_lineage(node))
