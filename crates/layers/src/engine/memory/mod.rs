@@ -73,13 +73,12 @@ fn lacks(error: &Error) -> Option<Lacking> {
     let Error::Engine { source, .. } = error else {
         return None;
     };
-    match source.find_root() {
-        DataFusionError::ResourcesExhausted(text) if text.contains("disk space") => {
-            Some(Lacking::Disk)
-        }
-        DataFusionError::ResourcesExhausted(_) => Some(Lacking::Memory),
-        _ => None,
+    // Where a writer of Arrow files meets the limit, it is an I/O error to `DataFusion`.
+    let root = source.find_root();
+    if root.to_string().contains("The used disk space") {
+        return Some(Lacking::Disk);
     }
+    matches!(root, DataFusionError::ResourcesExhausted(_)).then_some(Lacking::Memory)
 }
 
 /// The memory and disk that the queries of a build share.
