@@ -44,8 +44,8 @@ async fn what_is_wrong_with_sql_is_said_with_its_place() {
             "did you mean `date`?",
         ),
         (
-            "{{ config(materialized='incremental') }} select 1 as n",
-            "is not supported yet",
+            "{{ config(materialized='incremental', incremental_strategy='mergee') }} select 1 as n",
+            "there is no incremental strategy `mergee`",
         ),
     ] {
         let bench = shop(&[("models/broken.sql", sql)]);
