@@ -17,7 +17,9 @@ def newest(table, count):
     """The last good rows of a table."""
     last = max(
         day
-        for day in table.to_pyarrow_table(columns=["event_date"])["event_date"].unique().to_pylist()
+        for day in table.to_pyarrow_table(columns=["event_date"])["event_date"]
+        .unique()
+        .to_pylist()
         if day is not None
     )
     rows = table.to_pyarrow_table(partitions=[("event_date", "=", last.isoformat())])
@@ -29,7 +31,9 @@ def newest(table, count):
 def later(rows):
     def replaced(rows, name, values):
         index = rows.schema.get_field_index(name)
-        return rows.set_column(index, rows.schema.field(index), values.cast(rows.schema.field(index).type))
+        return rows.set_column(
+            index, rows.schema.field(index), values.cast(rows.schema.field(index).type)
+        )
 
     ids = compute.binary_join_element_wise(rows["eventId"], "later", "-")
     rows = replaced(rows, "eventId", ids)
@@ -38,12 +42,18 @@ def later(rows):
     shifted = compute.add(moment, MINUTE)
     day = 86_400_000_000
     same = compute.equal(compute.divide(moment, day), compute.divide(shifted, day))
-    return replaced(rows, "ts", compute.cast(compute.if_else(same, shifted, moment), rows["ts"].type))
+    return replaced(
+        rows,
+        "ts",
+        compute.cast(compute.if_else(same, shifted, moment), rows["ts"].type),
+    )
 
 
 def main():
     lake, events = Path(sys.argv[1]), int(sys.argv[2])
-    tables = {path.name: DeltaTable(str(path)) for path in sorted((lake / "bronze").iterdir())}
+    tables = {
+        path.name: DeltaTable(str(path)) for path in sorted((lake / "bronze").iterdir())
+    }
     counts = {
         name: sum(table.get_add_actions(flatten=True).column("num_records").to_pylist())
         for name, table in tables.items()
@@ -51,7 +61,9 @@ def main():
     total = sum(counts.values())
     for name, table in tables.items():
         count = max(1, round(events * counts[name] / total))
-        write_deltalake(str(lake / "bronze" / name), later(newest(table, count)), mode="append")
+        write_deltalake(
+            str(lake / "bronze" / name), later(newest(table, count)), mode="append"
+        )
 
 
 if __name__ == "__main__":

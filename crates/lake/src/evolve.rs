@@ -182,7 +182,7 @@ mod tests {
             a.clone().with_metadata(note),
             b.clone().with_nullable(false),
         );
-        let current = everywhere(&[a.clone()]);
+        let current = everywhere(std::slice::from_ref(&a));
         let merged = merge_schema(&current, &everywhere(&[strict.clone(), noted.clone()]));
         let merged = merged.expect("fits").expect("one is new");
         assert_eq!(*merged, everywhere(&[a.clone(), b.clone()]));

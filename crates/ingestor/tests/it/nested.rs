@@ -111,7 +111,9 @@ fn fields_inside_records_evolve_in_flight_and_what_does_not_fit_is_bad_with_its_
         (topic.as_str(), of(Format::Avro)),
         (json_topic.as_str(), of(Format::Json)),
     ];
-    topics.iter().for_each(|(topic, _)| outside.topic(topic));
+    for (topic, _) in &topics {
+        outside.topic(topic);
+    }
     let schemas = [FIRST, SECOND, THIRD, WRONG].map(avro);
     let ids = registered(&outside, &topic, SchemaType::Avro, &schemas);
     let record =

@@ -205,7 +205,7 @@ fn a_topic_that_is_removed_stops_no_other_and_is_read_when_it_is_back() {
         let waits = "waiting_since_timestamp_seconds{server=\"topic\",topic=\"leaves.one\"}";
         let assigned = "assigned_partitions{topic=\"leaves.one\"} 1\n";
         wait_until("it is read", || told(assigned));
-        let removal = [&"leaves.one"[..]];
+        let removal = ["leaves.one"];
         let options = AdminOptions::new();
         let answer = admin.delete_topics(&removal, &options);
         world.runtime.block_on(answer).expect("answered")[0]

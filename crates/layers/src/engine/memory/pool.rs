@@ -140,15 +140,15 @@ mod tests {
         };
         let _idle: Vec<_> = (0..100).map(|_| spills("idle")).collect();
         let first = spills("first");
-        first.try_grow(500).unwrap();
+        first.try_grow(500).expect("there is room");
         assert!(first.try_grow(100).is_err(), "a third is the most");
         let second = spills("second");
-        second.try_grow(300).unwrap();
+        second.try_grow(300).expect("there is room");
         assert!(second.try_grow(1).is_err(), "half is taken");
         let late = spills("late");
-        late.try_grow(200).unwrap();
+        late.try_grow(200).expect("there is room");
         let fixed = MemoryConsumer::new("fixed").register(&pool);
-        fixed.try_grow(600).unwrap();
+        fixed.try_grow(600).expect("there is room");
         assert!(fixed.try_grow(1).is_err(), "all is taken");
         let merge = MemoryConsumer::new("ExternalSorterMerge[0]").register(&pool);
         drop(first);
@@ -156,10 +156,10 @@ mod tests {
             merge.try_grow(300).is_err(),
             "a sixth is the most where little is left"
         );
-        merge.try_grow(200).unwrap();
+        merge.try_grow(200).expect("there is room");
         drop(second);
         assert!(merge.try_grow(300).is_err(), "a quarter stays free");
-        merge.try_grow(200).unwrap();
+        merge.try_grow(200).expect("there is room");
         drop((merge, late, fixed));
         assert_eq!(pool.reserved(), 0);
     }

@@ -101,24 +101,24 @@ mod tests {
 
     fn folders(dir: &Path) -> Vec<PathBuf> {
         fs::read_dir(dir)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
+            .expect("a folder of ours")
+            .map(|entry| entry.expect("a folder of ours").path())
             .collect()
     }
 
     #[test]
     fn a_folder_goes_with_its_owner_and_one_whose_owner_died_with_the_next_build() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().expect("a folder of ours");
         let dead = dir.path().join(format!("{PREFIX}1-0"));
-        fs::create_dir(&dead).unwrap();
-        fs::write(dead.join("rows"), "spilled").unwrap();
+        fs::create_dir(&dead).expect("a folder of ours");
+        fs::write(dead.join("rows"), "spilled").expect("a folder of ours");
         let strange = dir.path().join("somebody-else");
-        fs::create_dir(&strange).unwrap();
+        fs::create_dir(&strange).expect("a folder of ours");
 
-        let first = Folder::make(dir.path()).unwrap();
+        let first = Folder::make(dir.path()).expect("a folder of ours");
         assert!(!dead.exists(), "nobody holds it");
         assert!(strange.exists());
-        let second = Folder::make(dir.path()).unwrap();
+        let second = Folder::make(dir.path()).expect("a folder of ours");
         assert!(first.path().exists(), "its owner lives");
         assert_ne!(first.path(), second.path());
         drop((first, second));
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_place_that_cannot_be_spilled_to_is_named_with_its_key() {
-        let error = Folder::make(Path::new("/nowhere/at/all")).unwrap_err();
+        let error = Folder::make(Path::new("/nowhere/at/all")).expect_err("no such folder");
         let text = error.to_string();
         assert!(text.contains("/nowhere/at/all"), "{text}");
         assert!(text.contains("layers.spill_dir"), "{text}");

@@ -72,10 +72,10 @@ fn exhausted(text: &str) -> Error {
 fn what_lacks_memory_is_tried_once_more_and_then_says_which_key_to_raise() {
     let failed = || exhausted("Failed to allocate additional 8.4 MB");
     let next = Effort::Usual.after("fct_listens", 256 * MIB, failed());
-    assert_eq!(next.unwrap(), Effort::Frugal);
+    assert_eq!(next.expect("it is done"), Effort::Frugal);
     let last = Effort::Frugal
         .after("fct_listens", 256 * MIB, failed())
-        .unwrap_err()
+        .expect_err("it is refused")
         .to_string();
     for part in ["fct_listens", "256 MiB", "layers.memory", "8.4 MB"] {
         assert!(last.contains(part), "{part}: {last}");
@@ -85,14 +85,18 @@ fn what_lacks_memory_is_tried_once_more_and_then_says_which_key_to_raise() {
 #[test]
 fn a_full_disk_and_other_faults_are_not_tried_again() {
     let disk = "The used disk space during the spilling process has exceeded the limit";
-    let full = Effort::Usual.after("x", MIB, exhausted(disk)).unwrap_err();
+    let full = Effort::Usual
+        .after("x", MIB, exhausted(disk))
+        .expect_err("it is refused");
     assert!(full.to_string().contains("`layers.spill_limit`"), "{full}");
     for error in [
         Error::engine("run x")(DataFusionError::Execution("divided by zero".to_owned())),
         Error::Interrupted,
     ] {
         let text = error.to_string();
-        let same = Effort::Usual.after("x", MIB, error).unwrap_err();
+        let same = Effort::Usual
+            .after("x", MIB, error)
+            .expect_err("it is refused");
         assert_eq!(same.to_string(), text);
     }
 }
@@ -101,13 +105,13 @@ fn a_full_disk_and_other_faults_are_not_tried_again() {
 /// nothing for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repartition_that_spills_from_two_inputs_at_once_ends() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("it is done");
     let budget = budget(2, 2 * MIB, dir.path());
     let turn = budget.turn(Effort::Frugal).await;
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(2 * MIB)))
         .build_arc()
-        .unwrap();
+        .expect("it is done");
     let config = turn.configure(SessionConfig::new()).with_batch_size(64);
     let session = SessionContext::new_with_config_rt(config, runtime);
     let query =
@@ -115,7 +119,7 @@ async fn a_repartition_that_spills_from_two_inputs_at_once_ends() {
                  from generate_series(1, 40000) as s(v) group by 1";
     for _ in 0..40 {
         let rows = async { session.sql(query).await?.collect().await };
-        let rows = tokio::time::timeout(Duration::from_secs(60), rows).await;
-        rows.expect("it ends").unwrap();
+        let rows = tokio::time::timeout(Duration::from_mins(1), rows).await;
+        rows.expect("it ends").expect("it is done");
     }
 }

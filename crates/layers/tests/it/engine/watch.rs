@@ -20,30 +20,32 @@ const SETTINGS: Settings = Settings {
     },
 };
 
+const MODELS: &[(&str, &str)] = &[
+    (
+        "models/facts.sql",
+        r#"select "eventId" as id, "userId" as user_id from {{ source('bronze', 'events') }}"#,
+    ),
+    (
+        "models/calls.sql",
+        r#"select "eventId" as id from {{ source('bronze', 'visits') }}"#,
+    ),
+    (
+        "models/total.sql",
+        "select count(*) as events from {{ ref('facts') }}",
+    ),
+    (
+        "models/schema.yml",
+        "version: 2\nmodels:\n  - name: facts\n    columns:\n      - name: user_id\n        data_tests: [not_null]\n      \
+             - name: id\n        data_tests: [unique]\n",
+    ),
+];
+
 /// The names of the models of a build that were written, with their ways.
 type Built = Vec<(String, String)>;
 
 #[tokio::test]
 async fn a_commit_is_built_into_what_reads_it_and_nothing_else_and_a_failed_build_is_tried_again() {
-    let bench = Bench::new(&[
-        (
-            "models/facts.sql",
-            r#"select "eventId" as id, "userId" as user_id from {{ source('bronze', 'events') }}"#,
-        ),
-        (
-            "models/calls.sql",
-            r#"select "eventId" as id from {{ source('bronze', 'visits') }}"#,
-        ),
-        (
-            "models/total.sql",
-            "select count(*) as events from {{ ref('facts') }}",
-        ),
-        (
-            "models/schema.yml",
-            "version: 2\nmodels:\n  - name: facts\n    columns:\n      - name: user_id\n        data_tests: [not_null]\n      \
-             - name: id\n        data_tests: [unique]\n",
-        ),
-    ]);
+    let bench = Bench::new(MODELS);
     bench.events(&[row("a", 1, 1, "Home")]).await;
     bench
         .bronze("visits", &[row("v", 1, 1, "Home")], false)
@@ -80,7 +82,7 @@ async fn a_commit_is_built_into_what_reads_it_and_nothing_else_and_a_failed_buil
     );
     let story = async {
         let mut next = async || {
-            let (well, mut built) = tokio::time::timeout(Duration::from_secs(60), ended.recv())
+            let (well, mut built) = tokio::time::timeout(Duration::from_mins(1), ended.recv())
                 .await
                 .expect("a build ends")
                 .unwrap();
