@@ -17,7 +17,7 @@ use goldrecord_service::{Shutdown, notify};
 
 pub use metrics::Metrics;
 use schedule::{Schedule, Step};
-use sources::{Source, affected};
+use sources::{News, Source, affected};
 
 use crate::engine::{self, BuildOptions};
 use crate::manifest::{Manifest, ResourceType};
@@ -38,6 +38,8 @@ pub struct Settings {
 
 /// A build at work, with what it is for.
 type Building<'a> = LocalBoxFuture<'a, (BTreeSet<String>, Result<BuildReport>)>;
+/// A look at the sources' logs at work, which gives them back with what each has to tell.
+type Looking<'a> = LocalBoxFuture<'a, (Vec<Source>, Vec<Result<Option<News>>>)>;
 
 /// Build the selected nodes now, and then again what reads a source whenever that has new rows, until a shutdown is
 /// requested. `observe` sees every build that ended.
@@ -54,7 +56,7 @@ pub async fn watch(
     mut observe: impl FnMut(&BuildReport),
 ) -> Result<()> {
     engine::plan_all(manifest, lake, &options.selected).await?;
-    let mut sources = sources::sources(manifest, lake, &options.selected).await?;
+    let sources = sources::sources(manifest, lake, &options.selected).await?;
     let names: BTreeSet<String> = sources
         .iter()
         .flat_map(Source::unique_ids)
@@ -79,33 +81,43 @@ pub async fn watch(
         taken: BTreeMap::new(),
     };
     notify::ready();
+    // Both go on side by side, always: one may hold a connection to the lake that the other waits for.
     let mut building: Option<Building<'_>> = None;
+    let mut looking: Option<Looking<'_>> = None;
+    let mut idle = Some(sources);
     let mut next_look = Duration::ZERO;
     while !shutdown.is_requested() {
         notify::turned();
         let now = began.elapsed();
-        if now >= next_look {
-            watch.look(&mut sources, began).await;
-            next_look = began.elapsed() + settings.poll;
+        let mut until = now + BEAT;
+        if let Some(sources) = idle.take_if(|_| now >= next_look) {
+            looking = Some(look(lake, sources).boxed_local());
+        } else if idle.is_some() {
+            until = until.min(next_look);
         }
-        let now = began.elapsed();
-        let mut until = next_look.min(now + BEAT);
         match watch.schedule.step(now) {
             Step::Build(changed) => building = Some(watch.begin(&changed)),
             Step::Wait(Some(due)) => until = until.min(due),
             Step::Wait(None) => {}
         }
         metrics.waiting.set([], watch.schedule.waiting() as f64);
-        let ended = tokio::select! {
-            ended = at_work(&mut building) => ended,
-            () = tokio::time::sleep(until.saturating_sub(began.elapsed())) => continue,
-            () = shutdown.requested() => break,
-        };
-        building = None;
-        let (selected, result) = ended;
-        watch.ended(&selected, result, began.elapsed(), &mut observe)?;
+        tokio::select! {
+            (selected, result) = at_work(&mut building) => {
+                building = None;
+                watch.ended(&selected, result, began.elapsed(), &mut observe)?;
+            }
+            (sources, news) = at_work(&mut looking) => {
+                looking = None;
+                idle = Some(sources);
+                watch.learn(news, began.elapsed());
+                next_look = began.elapsed() + settings.poll;
+            }
+            () = tokio::time::sleep(until.saturating_sub(began.elapsed())) => {}
+            () = shutdown.requested() => {}
+        }
     }
     notify::stopping();
+    drop(looking);
     // A build that is stopped says so to its table, and leaves no files.
     if let Some(building) = building {
         let (_, result) = building.await;
@@ -116,12 +128,21 @@ pub async fn watch(
     Ok(())
 }
 
-/// The build's end; never, where none is at work.
-async fn at_work(building: &mut Option<Building<'_>>) -> (BTreeSet<String>, Result<BuildReport>) {
-    match building {
-        Some(building) => building.await,
+/// What comes of it; never anything, where nothing is at work.
+async fn at_work<T>(work: &mut Option<LocalBoxFuture<'_, T>>) -> T {
+    match work {
+        Some(work) => work.await,
         None => std::future::pending().await,
     }
+}
+
+/// Ask every source for news.
+async fn look(lake: &Lake, mut sources: Vec<Source>) -> (Vec<Source>, Vec<Result<Option<News>>>) {
+    let mut news = Vec::with_capacity(sources.len());
+    for source in &mut sources {
+        news.push(source.look(lake).await);
+    }
+    (sources, news)
 }
 
 struct Watch<'a> {
@@ -140,14 +161,14 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    /// Ask every source for news. One that cannot be read now is asked again at the next look.
-    async fn look(&mut self, sources: &mut [Source], began: Instant) {
-        for source in sources {
-            match source.look(self.lake).await {
+    /// Note what the sources had to tell. One that cannot be read now is asked again at the next look.
+    fn learn(&mut self, news: Vec<Result<Option<News>>>, now: Duration) {
+        for news in news {
+            match news {
                 Ok(None) => {}
                 Ok(Some(news)) => {
                     for unique_id in &news.unique_ids {
-                        self.schedule.changed(unique_id, began.elapsed());
+                        self.schedule.changed(unique_id, now);
                         if let Some(oldest) = news.oldest {
                             earlier(&mut self.arrived, unique_id, oldest);
                         }
