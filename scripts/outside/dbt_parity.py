@@ -1,10 +1,10 @@
 """Do dbt-core and goldrecord-layers list the same nodes of a project, with the same edges?
 
-    python scripts/outside/dbt_parity.py goldrecord-layers [--project-dir warehouse] [--dbt dbt]
+    python scripts/outside/dbt_parity.py goldrecord-layers [--project-dir warehouse …] [--dbt dbt]
 
 Compares what `dbt ls --output json` and `goldrecord-layers ls --output json` say of each node: its unique id and the
 nodes that it depends on. dbt's own reader then takes the manifest.json that `goldrecord-layers parse` writes, and what
-it says of each node is compared with dbt's. Both then build a small project with a seed, models, tests, a failure and
+it says of each node is compared with dbt's, and what the manifest says of macros and documentation blocks. Both then build a small project with a seed, models, tests, a failure and
 what is skipped by it: the same exit code, and dbt's reader takes our run_results.json; and it takes the catalog.json that
 `docs generate` writes of what was built, with the tables and columns of dbt's own. Needs dbt-core with dbt-duckdb.
 Exits with 0 when they say the same, 1 with the differences, 2 when a command fails.
@@ -22,7 +22,7 @@ from dbt.artifacts.schemas.catalog import CatalogArtifact
 from dbt.artifacts.schemas.manifest import WritableManifest
 from dbt.artifacts.schemas.run import RunResultsArtifact
 
-RESOURCE_TYPES = ["model", "seed", "source", "test"]
+RESOURCE_TYPES = ["model", "seed", "snapshot", "source", "test"]
 
 
 # Of each node: its unique id, and the nodes that it depends on.
@@ -95,7 +95,21 @@ def manifest(layers: str, project: str, folder: str) -> dict[str, list[str]]:
         # Sources have no edges, and those of seeds lead to macros alone.
         unique_id: sorted(getattr(getattr(node, "depends_on", None), "nodes", []))
         for unique_id, node in [*read.nodes.items(), *read.sources.items()]
+        if node.resource_type in RESOURCE_TYPES
     }
+
+
+def documented(folder: str) -> dict[str, dict]:
+    """What a manifest.json says of the macros and documentation blocks that do not come with the engine."""
+    content = json.loads(Path(folder, "manifest.json").read_text("utf-8"))
+    found = {}
+    for unique_id, one in [*content["macros"].items(), *content["docs"].items()]:
+        if one["package_name"].startswith("dbt"):
+            continue
+        fields = ["name", "original_file_path", "block_contents", "macro_sql"]
+        fields += ["description", "arguments", "patch_path"]
+        found[unique_id] = {field: one.get(field) for field in fields}
+    return found
 
 
 def described(folder: str) -> dict[str, dict]:
@@ -106,6 +120,10 @@ def described(folder: str) -> dict[str, dict]:
         if node["resource_type"] not in RESOURCE_TYPES:
             continue
         said = {field: node[field] for field in FIELDS}
+        said["description"] = node["description"]
+        said["column_descriptions"] = {
+            name: column["description"] for name, column in node["columns"].items()
+        }
         said["tags"] = sorted(node["tags"])
         said["columns"] = sorted(node["columns"])
         said["materialized"] = node["config"].get("materialized")
@@ -130,7 +148,7 @@ def same_descriptions(theirs: dict[str, dict], ours: dict[str, dict]) -> bool:
         print("manifest.json says other things of nodes than dbt's:")
         print("\n".join(wrong))
     else:
-        print(f"manifest.json: the same said of {len(theirs)} nodes")
+        print(f"manifest.json: the same said of {len(theirs)} nodes or blocks")
     return not wrong
 
 
@@ -281,56 +299,72 @@ def same_results(layers: str, dbt: str, scratch: str) -> bool:
     return False
 
 
+# The warehouse, and a project with a package.
+PROJECTS = ["warehouse", "crates/layers/tests/projects/parlour"]
+
+
+def same_project(layers: str, dbt: str, project: str, scratch: str) -> bool:
+    """Whether both list the same nodes and edges of a project, and say the same in their manifests."""
+    same = True
+    listed: dict[str, list[str]] = {}
+    for resource_type in RESOURCE_TYPES:
+        theirs = of_dbt(dbt, project, resource_type, scratch)
+        ours = of_ours(layers, project, resource_type)
+        listed |= theirs
+        if theirs == ours:
+            edges = sum(map(len, ours.values()))
+            print(
+                f"{project}: {resource_type}: the same {len(ours)} nodes, {edges} edges"
+            )
+            continue
+        same = False
+        print(
+            f"{resource_type}: dbt lists {len(theirs)}, goldrecord-layers {len(ours)}"
+        )
+        for name in sorted(set(theirs) - set(ours)):
+            print(f"  only dbt: {name}")
+        for name in sorted(set(ours) - set(theirs)):
+            print(f"  only goldrecord-layers: {name}")
+        for name in sorted(set(ours) & set(theirs)):
+            if theirs[name] != ours[name]:
+                print(
+                    f"  {name} depends on {theirs[name]} for dbt, {ours[name]} for goldrecord-layers"
+                )
+    written = manifest(layers, project, f"{scratch}/ours")
+    if written == listed:
+        print(f"manifest.json: dbt reads the same {len(written)} nodes")
+    else:
+        same = False
+        print("manifest.json, as dbt reads it, has other nodes or edges:")
+        for name in sorted(set(written) | set(listed)):
+            if written.get(name) != listed.get(name):
+                print(
+                    f"  {name}: {written.get(name)} there, {listed.get(name)} for dbt"
+                )
+    same &= same_descriptions(described(scratch), described(f"{scratch}/ours"))
+    theirs, ours = documented(scratch), documented(f"{scratch}/ours")
+    if set(theirs) != set(ours):
+        same = False
+        print(f"manifest.json has other macros or docs: {set(theirs) ^ set(ours)}")
+    return same and same_descriptions(theirs, ours)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("layers", help="path of goldrecord-layers")
-    parser.add_argument("--project-dir", default="warehouse")
+    parser.add_argument("--project-dir", nargs="+", default=PROJECTS)
     parser.add_argument("--dbt", default="dbt", help="path of dbt")
     arguments = parser.parse_args()
 
-    differ = False
-    listed: dict[str, list[str]] = {}
+    same = True
+    for project in arguments.project_dir:
+        with tempfile.TemporaryDirectory() as scratch:
+            same &= same_project(arguments.layers, arguments.dbt, project, scratch)
     with tempfile.TemporaryDirectory() as scratch:
-        for resource_type in RESOURCE_TYPES:
-            project = arguments.project_dir
-            theirs = of_dbt(arguments.dbt, project, resource_type, scratch)
-            ours = of_ours(arguments.layers, project, resource_type)
-            listed |= theirs
-            if theirs == ours:
-                edges = sum(map(len, ours.values()))
-                print(f"{resource_type}: the same {len(ours)} nodes, {edges} edges")
-                continue
-            differ = True
-            print(
-                f"{resource_type}: dbt lists {len(theirs)}, goldrecord-layers {len(ours)}"
-            )
-            for name in sorted(set(theirs) - set(ours)):
-                print(f"  only dbt: {name}")
-            for name in sorted(set(ours) - set(theirs)):
-                print(f"  only goldrecord-layers: {name}")
-            for name in sorted(set(ours) & set(theirs)):
-                if theirs[name] != ours[name]:
-                    print(
-                        f"  {name} depends on {theirs[name]} for dbt, {ours[name]} for goldrecord-layers"
-                    )
-        written = manifest(arguments.layers, arguments.project_dir, f"{scratch}/ours")
-        if written == listed:
-            print(f"manifest.json: dbt reads the same {len(written)} nodes")
-        else:
-            differ = True
-            print("manifest.json, as dbt reads it, has other nodes or edges:")
-            for name in sorted(set(written) | set(listed)):
-                if written.get(name) != listed.get(name):
-                    print(
-                        f"  {name}: {written.get(name)} there, {listed.get(name)} for dbt"
-                    )
-        differ |= not same_descriptions(
-            described(scratch), described(f"{scratch}/ours")
-        )
-        differ |= not same_results(arguments.layers, arguments.dbt, scratch)
-    return 1 if differ else 0
+        same &= same_results(arguments.layers, arguments.dbt, scratch)
+    return 0 if same else 1
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::Invocation;
+use super::{Invocation, documented};
 use crate::jinja::context::ADAPTER;
 use crate::manifest::{Column, DATABASE, Manifest, Node, ResourceType, TestKind};
 use crate::project::{hex, md5};
@@ -46,8 +46,8 @@ pub fn manifest_json(manifest: &Manifest, invocation: &Invocation) -> Value {
         "metadata": metadata,
         "nodes": nodes,
         "sources": sources,
-        "macros": {},
-        "docs": {},
+        "macros": documented::macros(&manifest.macros),
+        "docs": documented::docs(&manifest.docs),
         "exposures": exposures,
         "metrics": {},
         "groups": {},
@@ -69,8 +69,8 @@ fn common(node: &Node) -> Map<String, Value> {
     put("name", json!(node.name));
     put("resource_type", json!(node.resource_type));
     put("package_name", json!(node.package));
-    put("path", json!(node.path));
-    put("original_file_path", json!(node.original_file_path));
+    put("path", json!(node.in_package(&node.path)));
+    put("original_file_path", json!(node.file_in_package()));
     put("unique_id", json!(node.unique_id));
     put("fqn", json!(node.fqn));
     put("description", json!(node.description));
@@ -106,7 +106,7 @@ fn executable(manifest: &Manifest, node: &Node) -> Value {
     let patch = node.patch_path.as_ref();
     put(
         "patch_path",
-        json!(patch.map(|path| format!("{}://{path}", node.package))),
+        json!(patch.map(|path| format!("{}://{}", node.package, node.in_package(path)))),
     );
     let reads = || {
         node.depends_on

@@ -2,6 +2,7 @@
 //! `run_results.json` and `catalog.json`, in dbt's schemas; and what an earlier command left there.
 
 mod catalog_json;
+mod documented;
 mod manifest_json;
 mod previous;
 mod recorder;

@@ -28,7 +28,7 @@ pub(super) fn compile(printer: &Printer, manifest: &Manifest, compile: &Compile)
             continue;
         };
         // A generic test's file lies below its YAML file's name, as dbt puts it.
-        let file = Path::new(&node.original_file_path);
+        let file = Path::new(node.file_in_package());
         let below = match file.extension().and_then(|extension| extension.to_str()) {
             Some("yml" | "yaml") => file.join(&node.path),
             _ => file.to_owned(),
@@ -36,7 +36,7 @@ pub(super) fn compile(printer: &Printer, manifest: &Manifest, compile: &Compile)
         let path = manifest
             .target_folder()
             .join("compiled")
-            .join(&manifest.project)
+            .join(&node.package)
             .join(below);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;

@@ -47,7 +47,7 @@ pub(super) async fn ls(
     let mut text = String::new();
     for node in selected.iter().filter_map(|id| manifest.node(id)) {
         let line = match (list.output, &lake) {
-            (Output::Path, _) => node.original_file_path.clone(),
+            (Output::Path, _) => node.file_in_package().to_owned(),
             (Output::Selector, _) => selector(node),
             (Output::Json, _) => json_line(node, columns.get(&node.unique_id), &list.output_keys),
             (Output::Way, Some(lake)) if node.is_built() => {
@@ -85,7 +85,7 @@ fn json_line(node: &Node, columns: Option<&Value>, keys: &[String]) -> String {
         "name": node.name,
         "resource_type": node.resource_type,
         "package_name": node.package,
-        "original_file_path": node.original_file_path,
+        "original_file_path": node.file_in_package(),
         "unique_id": node.unique_id,
         "source_name": node.source_name,
         "alias": node.relation.as_ref().map_or(&node.name, |relation| &relation.identifier),

@@ -51,11 +51,22 @@ pub fn site_data(
         "version": env!("CARGO_PKG_VERSION"),
         "generated_at": metadata["generated_at"],
         "results_at": results_at,
-        "overview": "",
+        "overview": overview(manifest),
         "errors": catalog.errors,
         "nodes": nodes,
         "lineage": catalog.lineage,
     })
+}
+
+/// The project's block `__overview__`, else a package's; none is empty.
+fn overview(manifest: &Manifest) -> &str {
+    let mut blocks = manifest
+        .docs
+        .iter()
+        .filter(|doc| doc.name == "__overview__");
+    let any = blocks.clone().next();
+    let own = blocks.find(|doc| doc.package == manifest.project);
+    own.or(any).map_or("", |doc| &doc.contents)
 }
 
 /// The results of a file of dbt's, by unique id.

@@ -5,12 +5,14 @@
 //! from what it knows by rewriting the text; [`Rewritten`] remembers every edit, so that a place
 //! in the rewritten text is shown as the place in the file.
 
+mod docs;
 mod signature;
 mod snapshots;
 
+pub use docs::docs;
 pub use snapshots::snapshots;
 
-use self::signature::signature;
+use self::signature::{parameters, signature};
 use crate::diagnostics::Diagnostic;
 
 /// A macro gets this prefix inside its module, so that its plain name always means the callable
@@ -40,6 +42,12 @@ pub struct Definition {
     pub name: String,
     /// The line it begins on, from 1.
     pub line: usize,
+    /// The byte where its first tag begins.
+    pub start: usize,
+    /// The byte where its last tag ends.
+    pub end: usize,
+    /// Its parameters.
+    pub parameters: Vec<String>,
     /// Its parameters, where it asks for `varargs` or `kwargs` besides.
     pub takes: Option<Vec<String>>,
 }
@@ -181,6 +189,9 @@ pub fn module(
                 definitions.push(Definition {
                     name: called,
                     line: line_of(source, tag.start),
+                    start: tag.start,
+                    end: tag.end,
+                    parameters: parameters(source, tag, name_end),
                     takes,
                 });
                 open = Some((tag, word, 0));
@@ -202,7 +213,8 @@ pub fn module(
                 if matches!(opener, "macro" | "test" | "data_test") {
                     rewriter.replace(word_at, word_at + word.len(), "endmacro");
                     rewriter.keep(tag.end);
-                    if let Some(definition) = definitions.last() {
+                    if let Some(definition) = definitions.last_mut() {
+                        definition.end = tag.end;
                         let name = &definition.name;
                         let takes = definition.takes.as_ref().map_or_else(String::new, |takes| {
                             let names: Vec<String> =

@@ -37,8 +37,8 @@ pub struct Jinja {
     environment: Environment<'static>,
     files: BTreeMap<String, (String, blocks::Rewritten)>,
     macros: Arc<Vec<String>>,
-    /// The packages that a template names when it uses them.
-    packages: Vec<String>,
+    /// The packages that a template names when it uses them, and their macros.
+    packages: BTreeMap<String, Vec<String>>,
     /// Whether the project's own macros use a package, so that every template may.
     packages_everywhere: bool,
 }
@@ -67,6 +67,16 @@ pub struct Globals {
     pub dispatch: BTreeMap<String, Vec<String>>,
 }
 
+impl Globals {
+    /// The same for the files of a package with these variables.
+    pub fn of_package(&self, vars: &Mapping) -> Self {
+        Self {
+            vars: vars.clone(),
+            ..self.clone()
+        }
+    }
+}
+
 impl Jinja {
     /// An engine without macros, for YAML files.
     pub fn bare(globals: &Globals) -> Self {
@@ -74,7 +84,7 @@ impl Jinja {
             environment: environment(globals),
             files: BTreeMap::new(),
             macros: Arc::default(),
-            packages: Vec::new(),
+            packages: BTreeMap::new(),
             packages_everywhere: false,
         }
     }
@@ -154,6 +164,14 @@ impl Jinja {
                 .add_global(name.to_owned(), Value::from_object(namespace));
         }
         names.extend(jinja.add_packages(packages, files)?);
+        let var = VarFunction {
+            own: Arc::new(globals.vars.clone()),
+            packages: packages
+                .iter()
+                .map(|package| (package.name.clone(), package.vars.clone()))
+                .collect(),
+        };
+        jinja.environment.add_global("var", Value::from_object(var));
         jinja.macros = Arc::new(names);
         let adapter = Value::from_object(Adapter {
             macros: jinja.macros.clone(),
@@ -200,7 +218,7 @@ impl Jinja {
         if !blocks::has_jinja(source) {
             return Ok(source.to_owned());
         }
-        let rewritten = blocks::template(source, &self.prelude(source));
+        let rewritten = blocks::template(source, &self.prelude(source, &frame.package));
         let mut context: BTreeMap<&str, Value> = extra
             .iter()
             .map(|(name, value)| (*name, value.clone()))
@@ -382,7 +400,10 @@ fn environment(globals: &Globals) -> Environment<'static> {
     environment.add_global("config", Value::from_object(ConfigFunction));
     environment.add_global(
         "var",
-        Value::from_object(VarFunction(Arc::new(globals.vars.clone()))),
+        Value::from_object(VarFunction {
+            own: Arc::new(globals.vars.clone()),
+            packages: BTreeMap::new(),
+        }),
     );
     environment.add_global("api", Value::from_object(Api));
     environment.add_global("modules", Value::from_object(Modules));

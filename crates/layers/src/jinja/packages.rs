@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use minijinja::value::Value;
+use serde_norway::Mapping;
 
 use super::context::Namespace;
 use super::{Jinja, PRELUDE, blocks};
@@ -13,13 +14,15 @@ use crate::diagnostics::Diagnostic;
 const PACKAGES: &str = "__packages__";
 const PACKAGES_PRELUDE: &str = "{% import \"__packages__\" as __packages %}";
 
-/// A package's macro files.
+/// A package's macro files and variables.
 #[derive(Clone, Debug)]
 pub struct Package {
     /// Its name.
     pub name: String,
     /// Paths below the project's root, and texts.
     pub files: Vec<(String, String)>,
+    /// What `var` gives its templates.
+    pub vars: Mapping,
 }
 
 impl Jinja {
@@ -51,6 +54,7 @@ impl Jinja {
                 }
             }
             names.extend(macros.iter().map(|name| format!("{scope}{name}")));
+            self.packages.insert(package.name.clone(), macros.clone());
             let namespace = Namespace {
                 name: package.name.clone(),
                 scope,
@@ -58,7 +62,6 @@ impl Jinja {
             };
             self.environment
                 .add_global(package.name.clone(), Value::from_object(namespace));
-            self.packages.push(package.name.clone());
         }
         self.environment
             .add_template_owned(PACKAGES, imports)
@@ -67,27 +70,36 @@ impl Jinja {
         Ok(names)
     }
 
-    /// What a template begins with: the imports of the macros that it may call.
-    pub(super) fn prelude(&self, source: &str) -> String {
+    /// What a template of `package` begins with: the imports of the macros that it may call. Macros of its own package
+    /// go by their names alone.
+    pub(super) fn prelude(&self, source: &str, package: &str) -> String {
         if self.macros.is_empty() {
             return String::new();
         }
-        let packages = self.packages_everywhere || self.names_package(source);
-        format!("{PRELUDE}{}", if packages { PACKAGES_PRELUDE } else { "" })
+        let own = self.packages.get(package);
+        let packages = own.is_some() || self.packages_everywhere || self.names_package(source);
+        let own = own.map_or_else(String::new, |macros| {
+            prelude_of(source, macros, &format!("{package}."))
+        });
+        let packages = if packages { PACKAGES_PRELUDE } else { "" };
+        format!("{PRELUDE}{packages}{own}")
     }
 
-    /// The macro of a generic test. A namespace that is no package (`dbt`, the project) is none.
-    pub fn test_macro(&self, namespace: Option<&str>, name: &str) -> String {
-        match namespace {
-            Some(package) if self.packages.iter().any(|known| known == package) => {
-                format!("{package}.test_{name}")
+    /// The macro of a generic test that stands in a YAML file of the package `caller`: that package's own before the
+    /// project's and dbt's. A namespace that is no package (`dbt`, the project) is none.
+    pub fn test_macro(&self, caller: &str, namespace: Option<&str>, name: &str) -> String {
+        let test = format!("test_{name}");
+        let package = namespace.unwrap_or(caller);
+        match self.packages.get(package) {
+            Some(macros) if namespace.is_some() || macros.contains(&test) => {
+                format!("{package}.{test}")
             }
-            _ => format!("test_{name}"),
+            _ => test,
         }
     }
 
     fn names_package(&self, text: &str) -> bool {
-        self.packages.iter().any(|package| {
+        self.packages.keys().any(|package| {
             text.match_indices(package.as_str())
                 .any(|(at, _)| text[at + package.len()..].starts_with(['.', '\'', '"']))
         })
@@ -139,6 +151,7 @@ mod tests {
         };
         let package = Package {
             name: "tools".to_owned(),
+            vars: Mapping::new(),
             files: vec![
                 (
                     "dbt_packages/tools/macros/a.sql".to_owned(),

@@ -4,6 +4,7 @@
 
 mod condition;
 mod config;
+mod documented;
 mod node;
 mod relation;
 
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 pub use condition::{Comparison, Condition};
 pub use config::{Config, Materialized, Severity};
+pub use documented::{Argument, Doc, Macro};
 pub use node::{Column, Node, ResourceType, Test, TestKind};
 pub use relation::{DATABASE, Relation};
 
@@ -36,6 +38,10 @@ pub struct Manifest {
     pub threads: Option<usize>,
     /// Enabled nodes by unique id; sources and exposures included.
     pub nodes: BTreeMap<String, Node>,
+    /// Documentation blocks of the project and of its packages.
+    pub docs: Vec<Doc>,
+    /// Macros and generic tests of the project and of its packages.
+    pub macros: Vec<Macro>,
     /// Remarks that do not stop the load, such as configuration paths that match nothing.
     pub warnings: Vec<String>,
 }
@@ -151,6 +157,8 @@ pub(crate) mod tests {
                 .into_iter()
                 .map(|node| (node.unique_id.clone(), node))
                 .collect(),
+            docs: Vec::new(),
+            macros: Vec::new(),
             warnings: Vec::new(),
         }
     }

@@ -67,6 +67,8 @@ pub struct Node {
     pub path: String,
     /// Below the project's root: `models/silver/fct_listens.sql`.
     pub original_file_path: String,
+    /// Where its package lies below the project's root: empty for the project's own, `dbt_packages/tools`.
+    pub package_folder: String,
     /// The YAML file with its description, when there is one (below the root).
     pub patch_path: Option<String>,
     /// The file's text; for a generic test the call of its macro.
@@ -153,6 +155,7 @@ impl Node {
             fqn: Vec::new(),
             path: String::new(),
             original_file_path: String::new(),
+            package_folder: String::new(),
             patch_path: None,
             raw_code: String::new(),
             compiled_code: None,
@@ -179,6 +182,17 @@ impl Node {
             line,
             column,
         )
+    }
+
+    /// Its file below its package's folder, as dbt names it.
+    pub fn file_in_package(&self) -> &str {
+        self.in_package(&self.original_file_path)
+    }
+
+    /// A path of its package, which is one below the project's root, below the package's folder.
+    pub fn in_package<'a>(&self, path: &'a str) -> &'a str {
+        let below = path.strip_prefix(&self.package_folder);
+        below.unwrap_or(path).trim_start_matches('/')
     }
 
     /// Whether the node is a table or view of the lake that a build writes.

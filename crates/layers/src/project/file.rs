@@ -7,6 +7,7 @@ use serde_norway::{Mapping, Value as Yaml};
 use super::Options;
 use super::yaml::{self, File};
 use crate::diagnostics::{Diagnostic, nearest};
+use crate::jinja::context::Search;
 use crate::{Error, Result};
 
 const KEYS: &[&str] = &[
@@ -58,8 +59,10 @@ const KEYS: &[&str] = &[
 /// `dbt_project.yml`.
 #[derive(Clone, Debug)]
 pub struct ProjectFile {
-    /// The folder it lies in.
+    /// The folder of the project that is run.
     pub root: PathBuf,
+    /// Where it lies below that: empty for the project itself, `dbt_packages/tools` for a package.
+    pub folder: String,
     /// The file.
     pub file: File,
     /// `name`.
@@ -78,6 +81,8 @@ pub struct ProjectFile {
     pub analysis_paths: Vec<String>,
     /// Folders below the root.
     pub snapshot_paths: Vec<String>,
+    /// Folders below the root.
+    pub docs_paths: Vec<String>,
     /// Where packages lie.
     pub packages_path: String,
     /// Where compiled SQL goes.
@@ -121,9 +126,37 @@ impl ProjectFile {
             let diagnostic = Diagnostic::new(format!("unknown key `{unknown}` in dbt_project.yml"));
             return Err(file.at_key(diagnostic, unknown, None).into());
         }
+        let mut project = Self::of(root, "", file)?;
+        project.vars.extend(options.vars.clone());
+        Ok(project)
+    }
+
+    /// Read that of the package in a folder below the project's root.
+    pub fn package(project: &Self, folder: &str, options: &Options) -> Result<Self> {
+        let shown = format!("{folder}/dbt_project.yml");
+        let file = yaml::read(&project.root.join(&shown), &shown)?;
+        let mut package = Self::of(&project.root, folder, file)?;
+        // The project's variables stand over the package's, those that it gives to this package first.
+        let declared = project.file.map(&project.file.content, "vars", None)?;
+        let for_all = declared.iter().filter(|(key, _)| {
+            let key = key.as_str();
+            key != Some(&project.name) && key != Some(&package.name)
+        });
+        let for_all: Mapping = for_all
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        package.vars.extend(for_all);
+        if let Some(Yaml::Mapping(own)) = declared.get(&package.name) {
+            package.vars.extend(own.clone());
+        }
+        package.vars.extend(options.vars.clone());
+        Ok(package)
+    }
+
+    fn of(root: &Path, folder: &str, file: File) -> Result<Self> {
         let Some(name) = yaml::text(&file.content, "name").map(str::to_owned) else {
             return Err(Diagnostic::new("the project has no `name`")
-                .in_file("dbt_project.yml")
+                .in_file(file.path)
                 .into());
         };
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
@@ -132,14 +165,9 @@ impl ProjectFile {
             return Err(file.at_key(diagnostic, "name", None).into());
         }
         let paths = |key: &str, default: &[&str]| match file.content.get(key) {
-            None => Ok(default.iter().map(|path| (*path).to_owned()).collect()),
+            None => Ok(default.iter().map(|path| inside(folder, path)).collect()),
             Some(value) => yaml::texts(value)
-                .map(|paths| {
-                    paths
-                        .iter()
-                        .map(|path| path.trim_matches('/').to_owned())
-                        .collect()
-                })
+                .map(|paths| paths.iter().map(|path| inside(folder, path)).collect())
                 .ok_or_else(|| {
                     Error::from(file.at_key(
                         Diagnostic::new(format!("`{key}` is not a list")),
@@ -159,16 +187,39 @@ impl ProjectFile {
         if let Some(Yaml::Mapping(own)) = declared.get(&name) {
             vars.extend(own.clone());
         }
-        vars.extend(options.vars.clone());
+        let model_paths: Vec<String> = paths("model-paths", &["models"])?;
+        let seed_paths = paths("seed-paths", &["seeds"])?;
+        let test_paths = paths("test-paths", &["tests"])?;
+        let macro_paths = paths("macro-paths", &["macros"])?;
+        let analysis_paths = paths("analysis-paths", &["analyses"])?;
+        let snapshot_paths = paths("snapshot-paths", &["snapshots"])?;
+        let docs_paths = if file.content.contains_key("docs-paths") {
+            paths("docs-paths", &[])?
+        } else {
+            [
+                &model_paths,
+                &seed_paths,
+                &snapshot_paths,
+                &analysis_paths,
+                &macro_paths,
+                &test_paths,
+            ]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
+        };
         Ok(Self {
             root: root.to_owned(),
+            folder: folder.to_owned(),
             profile: yaml::text(&file.content, "profile").map(str::to_owned),
-            model_paths: paths("model-paths", &["models"])?,
-            seed_paths: paths("seed-paths", &["seeds"])?,
-            test_paths: paths("test-paths", &["tests"])?,
-            macro_paths: paths("macro-paths", &["macros"])?,
-            analysis_paths: paths("analysis-paths", &["analyses"])?,
-            snapshot_paths: paths("snapshot-paths", &["snapshots"])?,
+            model_paths,
+            seed_paths,
+            test_paths,
+            macro_paths,
+            analysis_paths,
+            snapshot_paths,
+            docs_paths,
             packages_path: yaml::text(&file.content, "packages-install-path")
                 .unwrap_or("dbt_packages")
                 .to_owned(),
@@ -178,6 +229,44 @@ impl ProjectFile {
             name,
             file,
         })
+    }
+}
+
+impl ProjectFile {
+    /// Whose a name without a package is.
+    pub fn search(&self) -> Search {
+        let flags = self.file.content.get("flags");
+        let flag =
+            flags.and_then(|flags| flags.get("require_ref_searches_node_package_before_root"));
+        Search {
+            project: self.name.clone(),
+            own_first: flag.and_then(Yaml::as_bool).unwrap_or(false),
+        }
+    }
+
+    /// A path below the root, below the package's own folder.
+    pub fn in_folder<'a>(&self, path: &'a str) -> &'a str {
+        let below = path.strip_prefix(&self.folder);
+        below.unwrap_or(path).trim_start_matches('/')
+    }
+
+    /// A path below the root: the resource folder that it begins with, and what is below that.
+    pub fn split_folder<'a>(&self, path: &'a str) -> (&'a str, &'a str) {
+        let at = path.len() - self.in_folder(path).len();
+        match path[at..].find('/') {
+            Some(slash) => (&path[..at + slash], &path[at + slash + 1..]),
+            None => (&path[..at], &path[at..]),
+        }
+    }
+}
+
+/// A path of a package's folder, below the root.
+fn inside(folder: &str, path: &str) -> String {
+    let path = path.trim_start_matches("./").trim_matches('/');
+    if folder.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{folder}/{path}")
     }
 }
 

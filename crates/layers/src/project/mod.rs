@@ -5,8 +5,10 @@
 
 mod compile;
 mod config;
+mod docs;
 mod file;
 mod generic_tests;
+mod macros;
 mod packages;
 mod parse;
 mod properties;
@@ -78,7 +80,20 @@ pub fn load(dir: &Path, options: &Options) -> Result<Manifest> {
         full_refresh: options.full_refresh,
         dispatch: packages::dispatch(&project)?,
     };
-    let bare = Jinja::bare(&globals);
+    let mut packages = packages::read(&project, options)?;
+    render_sections(&mut project, &globals)?;
+    for package in &mut packages {
+        render_sections(package, &globals)?;
+    }
+    let inline = options.inline.as_deref();
+    let drafts = parse::parse(&project, &packages, &target, &globals, inline)?;
+    compile::compile(&project, &target, drafts, options)
+}
+
+/// Give the configuration by folder of a project or package its values.
+fn render_sections(project: &mut ProjectFile, globals: &Globals) -> Result<()> {
+    let bare = Jinja::bare(&globals.of_package(&project.vars));
+    let frame = empty_frame(&project.name);
     for section in [
         "models",
         "seeds",
@@ -90,13 +105,11 @@ pub fn load(dir: &Path, options: &Options) -> Result<Manifest> {
     ] {
         if let Some(value) = project.file.content.get(section) {
             let value = &without_hooks(value);
-            let rendered =
-                bare.native_yaml("dbt_project.yml", value, &empty_frame(&project.name))?;
+            let rendered = bare.native_yaml(&project.file.path, value, &frame)?;
             project.file.content.insert(section.into(), rendered);
         }
     }
-    let drafts = parse::parse(&project, &target, &globals, options.inline.as_deref())?;
-    compile::compile(&project, &target, drafts, options)
+    Ok(())
 }
 
 /// Configuration by folder without hooks: these are templates of the moment when they run.

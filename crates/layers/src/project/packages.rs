@@ -1,19 +1,17 @@
-//! Packages beside the project, in `dbt_packages/`: their macros and generic tests.
+//! Packages beside the project, in `dbt_packages/`: projects of their own, whose nodes are built with the project's.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{ProjectFile, files_in, read_text, yaml};
+use super::{Options, ProjectFile, yaml};
 use crate::diagnostics::Diagnostic;
-use crate::jinja::Package;
 use crate::{Error, Result};
 
-/// The packages that lie beside a project, and what of them is not read.
-pub fn read(project: &ProjectFile) -> Result<(Vec<Package>, Vec<String>)> {
+/// The packages that lie beside a project, by their folders' names.
+pub fn read(project: &ProjectFile, options: &Options) -> Result<Vec<ProjectFile>> {
     let folder = project.root.join(&project.packages_path);
-    let (mut packages, mut warnings) = (Vec::new(), Vec::new());
     if !folder.is_dir() {
-        return Ok((packages, warnings));
+        return Ok(Vec::new());
     }
     let mut found: Vec<String> = std::fs::read_dir(&folder)
         .and_then(|entries| {
@@ -23,50 +21,26 @@ pub fn read(project: &ProjectFile) -> Result<(Vec<Package>, Vec<String>)> {
         })
         .map_err(|error| Error::file(&folder, error))?;
     found.sort();
+    let mut packages: Vec<ProjectFile> = Vec::new();
     for name in found {
-        let root = format!("{}/{name}", project.packages_path);
-        let file = project.root.join(&root).join("dbt_project.yml");
-        if file.is_file() {
-            let (package, warning) = package(project, &root)?;
-            packages.push(package);
-            warnings.extend(warning);
+        let below = format!("{}/{name}", project.packages_path.trim_matches('/'));
+        if !project.root.join(&below).join("dbt_project.yml").is_file() {
+            continue;
         }
-    }
-    Ok((packages, warnings))
-}
-
-fn package(project: &ProjectFile, root: &str) -> Result<(Package, Option<String>)> {
-    let shown = format!("{root}/dbt_project.yml");
-    let file = yaml::read(&project.root.join(&shown), &shown)?;
-    let Some(name) = yaml::text(&file.content, "name") else {
-        return Err(Diagnostic::new("the package has no `name`")
-            .in_file(shown)
-            .into());
-    };
-    let folders = |key: &str, default: &str, below: &str| -> Vec<String> {
-        let listed = file.content.get(key).and_then(yaml::texts);
-        listed
-            .unwrap_or_else(|| vec![default.to_owned()])
+        let package = ProjectFile::package(project, &below, options)?;
+        let other = packages
             .iter()
-            .map(|path| format!("{root}/{}{below}", path.trim_matches('/')))
-            .collect()
-    };
-    let mut macro_folders = folders("macro-paths", "macros", "");
-    macro_folders.extend(folders("test-paths", "tests", "/generic"));
-    let files = files_in(&project.root, &macro_folders, &["sql"])?
-        .into_iter()
-        .map(|(_, path)| Ok((path.clone(), read_text(&project.root, &path)?)))
-        .collect::<Result<Vec<_>>>()?;
-    let models = folders("model-paths", "models", "");
-    let has_models = !files_in(&project.root, &models, &["sql"])?.is_empty();
-    let warning = has_models.then(|| {
-        format!("the package {name} has models of its own, which are not read: only macros and tests of packages are")
-    });
-    let package = Package {
-        name: name.to_owned(),
-        files,
-    };
-    Ok((package, warning))
+            .chain([project])
+            .find(|other| other.name == package.name);
+        if let Some(other) = other {
+            let message = format!("two packages have the name `{}`", package.name);
+            let help = format!("the other one is {}: remove one of them", other.file.path);
+            let diagnostic = package.file.at_key(Diagnostic::new(message), "name", None);
+            return Err(diagnostic.help(help).into());
+        }
+        packages.push(package);
+    }
+    Ok(packages)
 }
 
 /// `dispatch` of `dbt_project.yml`: for a package, where its macros are looked for.

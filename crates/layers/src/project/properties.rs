@@ -4,6 +4,7 @@ use serde_norway::{Mapping, Value as Yaml};
 
 use super::config;
 use super::generic_tests::TestCall;
+use super::macros::{self, MacroProperties};
 use super::yaml::{self, File};
 use crate::diagnostics::Diagnostic;
 use crate::manifest::Column;
@@ -136,6 +137,8 @@ pub struct Properties {
     pub tables: Vec<TableProperties>,
     /// Under `exposures`.
     pub exposures: Vec<ExposureProperties>,
+    /// Under `macros`.
+    pub macros: Vec<MacroProperties>,
     /// Remarks.
     pub warnings: Vec<String>,
 }
@@ -247,6 +250,9 @@ impl Properties {
         for entry in file.list(&file.content, "sources", None)? {
             properties.source(file, entry, render)?;
         }
+        let (macros, unknown) = macros::properties(file, render)?;
+        properties.macros = macros;
+        properties.unknown(file, unknown);
         for entry in file.list(&file.content, "exposures", None)? {
             let (mapping, name) = file.name_of(entry, "exposures")?;
             properties.unknown(
@@ -367,7 +373,7 @@ impl Properties {
             };
             let mut test_tags = inherited_tags.clone();
             test_tags.extend(tags.iter().cloned());
-            for call in tests(file, column, name, Some(&argument))? {
+            for call in tests(file, column, name, Some(&argument), render)? {
                 common.tests.push(PlacedTest {
                     call,
                     column: Some(column_name.to_owned()),
@@ -392,7 +398,7 @@ impl Properties {
                     .unwrap_or_default(),
             });
         }
-        for call in tests(file, mapping, name, None)? {
+        for call in tests(file, mapping, name, None, render)? {
             common.tests.push(PlacedTest {
                 call,
                 column: None,
@@ -408,12 +414,15 @@ fn tests(
     mapping: &Mapping,
     name: &str,
     column: Option<&str>,
+    render: &dyn Fn(&Yaml) -> Result<Yaml>,
 ) -> Result<Vec<TestCall>> {
     let mut calls = Vec::new();
     for key in ["data_tests", "tests"] {
         for entry in file.list(mapping, key, Some(name))? {
-            let call = TestCall::read(entry, column)
+            let mut call = TestCall::read(entry, column)
                 .map_err(|diagnostic| Error::from(file.at_key(diagnostic, key, Some(name))))?;
+            let description = render(&Yaml::from(call.description.as_str()))?;
+            call.description = yaml::scalar(&description).unwrap_or_default();
             calls.push(call);
         }
     }
@@ -440,10 +449,13 @@ fn configuration(
     }
 }
 
-fn text_of(render: &dyn Fn(&Yaml) -> Result<Yaml>, mapping: &Mapping, key: &str) -> Result<String> {
+/// The text under a key, rendered; empty where there is none.
+pub(super) fn text_of(
+    render: &dyn Fn(&Yaml) -> Result<Yaml>,
+    mapping: &Mapping,
+    key: &str,
+) -> Result<String> {
     match mapping.get(key) {
-        // Documentation blocks are shown as they are called.
-        Some(Yaml::String(text)) if key == "description" => Ok(text.clone()),
         Some(value) => Ok(yaml::scalar(&render(value)?).unwrap_or_default()),
         None => Ok(String::new()),
     }

@@ -102,6 +102,25 @@ impl File {
         }
     }
 
+    /// A message about a template of the file, at the first line that has both braces and what the message names.
+    pub fn at_template(&self, diagnostic: Diagnostic) -> Diagnostic {
+        let named = diagnostic.message.split('`').nth(1).unwrap_or_default();
+        let found =
+            self.line_where(|line| line.contains('{') && !named.is_empty() && line.contains(named));
+        match found {
+            Some(line) => {
+                let text = self.text.lines().nth(line - 1).unwrap_or_default();
+                let column = text.find(named).map(|at| text[..at].chars().count() + 1);
+                diagnostic.at(place(&self.path, &self.text, line, column))
+            }
+            None => Diagnostic {
+                // A line of the template alone is none of the file's.
+                location: None,
+                ..diagnostic.in_file(self.path.clone())
+            },
+        }
+    }
+
     fn line_where(&self, fits: impl Fn(&str) -> bool) -> Option<usize> {
         self.text.lines().position(fits).map(|index| index + 1)
     }

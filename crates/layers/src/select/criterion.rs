@@ -174,7 +174,7 @@ impl Criterion {
             Method::Fqn => !is_source && (fits(&node.fqn, value) || fits(&node.fqn[1..], value)),
             Method::Tag => node.config.tags.iter().any(|tag| glob::matches(value, tag)),
             Method::Path => {
-                glob::path_or_parent(value.trim_end_matches('/'), &node.original_file_path)
+                glob::path_or_parent(value.trim_end_matches('/'), node.file_in_package())
                     || (node.resource_type != ResourceType::Test
                         && node
                             .patch_path

@@ -12,7 +12,7 @@ fn shop() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/projects/shop")
 }
 
-fn options(root: &Path) -> Options {
+pub(crate) fn options(root: &Path) -> Options {
     Options {
         profiles_dir: Some(root.to_owned()),
         ..Options::default()
@@ -23,7 +23,7 @@ fn load_shop() -> Manifest {
     load(&shop(), &options(&shop())).expect("the project is valid")
 }
 
-fn compiled(manifest: &Manifest, unique_id: &str) -> String {
+pub(crate) fn compiled(manifest: &Manifest, unique_id: &str) -> String {
     let node = manifest.node(unique_id).expect("in the project");
     let sql = node.compiled_code.as_deref().expect("compiled");
     sql.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -41,7 +41,7 @@ fn broken(file: &str, change: impl Fn(&str) -> String) -> String {
         .replace(&folder.path().display().to_string(), "shop")
 }
 
-fn copy(from: &Path) -> TempDir {
+pub(crate) fn copy(from: &Path) -> TempDir {
     fn into(from: &Path, to: &Path) {
         std::fs::create_dir_all(to).expect("made");
         for entry in std::fs::read_dir(from).expect("read") {

@@ -48,6 +48,16 @@ pub(super) fn signature(
     Some(takes)
 }
 
+/// The names of a macro's parameters: `name_end` is where its name ends.
+pub(super) fn parameters(source: &str, tag: Tag, name_end: usize) -> Vec<String> {
+    let open = name_end + leading_space(&source[name_end..tag.inner.1]);
+    let text = &source[open..tag.inner.1];
+    match closing(text).filter(|_| text.starts_with('(')) {
+        Some(close) => names_in(&text[1..close - 1]),
+        None => Vec::new(),
+    }
+}
+
 /// The names of parameters, without their defaults.
 fn names_in(parameters: &str) -> Vec<String> {
     let mut names = Vec::new();

@@ -8,6 +8,7 @@ use minijinja::{Error, State};
 use serde::Serialize;
 use serde_norway::Value as Yaml;
 
+use super::docs::doc;
 use super::frame;
 use super::macros::{MacroCall, macro_key, returned, takes_key};
 use super::messages::{log, print};
@@ -42,6 +43,7 @@ impl Object for Builtin {
 
 /// The functions that need nothing but the frame.
 pub const BUILTINS: &[Builtin] = &[
+    Builtin("doc", doc),
     Builtin("ref", reference),
     Builtin("source", source),
     Builtin("is_incremental", |state, _| {

@@ -1,5 +1,6 @@
 //! What templates read of the configuration and set of it: `config` and `var`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use minijinja::value::{Kwargs, Object, ObjectRepr, Value, from_args};
@@ -80,34 +81,48 @@ impl Object for ConfigFunction {
 
 /// `var('name', default)` and `var.has_var('name')`.
 #[derive(Debug)]
-pub struct VarFunction(pub Arc<Mapping>);
+pub struct VarFunction {
+    /// The project's variables.
+    pub own: Arc<Mapping>,
+    /// The variables that each package's templates see.
+    pub packages: BTreeMap<String, Mapping>,
+}
+
+impl VarFunction {
+    /// The variables of the package whose template calls.
+    fn seen(&self, state: &State<'_, '_>) -> Result<&Mapping, Error> {
+        let package = &frame(state)?.package;
+        Ok(self.packages.get(package).unwrap_or(&self.own))
+    }
+}
 
 impl Object for VarFunction {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
         ObjectRepr::Plain
     }
 
-    fn call(self: &Arc<Self>, _: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
+    fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
         let (name, default): (&str, _) = with_default(args)?;
-        match (self.0.get(name), default) {
+        let vars = self.seen(state)?;
+        match (vars.get(name), default) {
             (Some(value), _) => Ok(serialized(value)),
             (None, Some(default)) => Ok(default),
             (None, None) => Err(diagnosed(
                 Diagnostic::new(format!("var('{name}') is not set and has no default"))
-                    .nearest(name, self.0.keys().filter_map(Yaml::as_str)),
+                    .nearest(name, vars.keys().filter_map(Yaml::as_str)),
             )),
         }
     }
 
     fn call_method(
         self: &Arc<Self>,
-        _: &mut State<'_, '_>,
+        state: &mut State<'_, '_>,
         method: &str,
         args: &[Value],
     ) -> Result<Value, Error> {
         let name: &str = only(args)?;
         match method {
-            "has_var" => Ok(Value::from(self.0.contains_key(name))),
+            "has_var" => Ok(Value::from(self.seen(state)?.contains_key(name))),
             _ => Err(unknown_method()),
         }
     }

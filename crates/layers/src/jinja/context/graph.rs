@@ -14,13 +14,36 @@ pub struct Ref {
     pub name: String,
 }
 
+/// Which package is meant where a name has none before it.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// The project's name.
+    pub project: String,
+    /// Whether the caller's package comes before the project: dbt's flag `require_ref_searches_node_package_before_root`.
+    pub own_first: bool,
+}
+
+impl Search {
+    /// Of what has one name in several packages, what the package `caller` means: the project's, else its own, else any.
+    pub fn among<'a, T>(&self, by_package: &'a BTreeMap<String, T>, caller: &str) -> Option<&'a T> {
+        let mut order = [self.project.as_str(), caller];
+        if self.own_first {
+            order.reverse();
+        }
+        let mut found = order.iter().filter_map(|package| by_package.get(*package));
+        found.next().or_else(|| by_package.values().next())
+    }
+}
+
 /// Where references lead.
 #[derive(Debug, Default)]
 pub struct Graph {
+    /// Whose a name is.
+    pub search: Search,
     /// Models and seeds by name, then by package.
     pub models: BTreeMap<String, BTreeMap<String, Target>>,
-    /// Source tables by source and table.
-    pub sources: BTreeMap<(String, String), Target>,
+    /// Source tables by source and table, then by package.
+    pub sources: BTreeMap<(String, String), BTreeMap<String, Target>>,
     /// Names of models and seeds that are switched off.
     pub disabled: Vec<String>,
 }
@@ -35,16 +58,14 @@ pub struct Target {
 }
 
 impl Graph {
-    /// The model or seed that a `ref` means: of its package, or of the caller's, or the only one.
+    /// The model or seed that a `ref` in the package means.
     pub fn resolve(&self, reference: &Ref, package: &str) -> Result<&Target, Diagnostic> {
         let found =
             self.models
                 .get(&reference.name)
                 .and_then(|by_package| match &reference.package {
                     Some(named) => by_package.get(named),
-                    None => by_package
-                        .get(package)
-                        .or_else(|| by_package.values().next()),
+                    None => self.search.among(by_package, package),
                 });
         found.ok_or_else(|| {
             let name = &reference.name;
@@ -60,10 +81,16 @@ impl Graph {
         })
     }
 
-    /// The source's table that a `source` means.
-    pub fn resolve_source(&self, source: &str, table: &str) -> Result<&Target, Diagnostic> {
+    /// The source's table that a `source` in the package means.
+    pub fn resolve_source(
+        &self,
+        source: &str,
+        table: &str,
+        package: &str,
+    ) -> Result<&Target, Diagnostic> {
         self.sources
             .get(&(source.to_owned(), table.to_owned()))
+            .and_then(|by_package| self.search.among(by_package, package))
             .ok_or_else(|| {
                 let diagnostic =
                     Diagnostic::new(format!("source('{source}', '{table}') is not declared"));

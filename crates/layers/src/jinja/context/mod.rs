@@ -7,6 +7,7 @@ mod answers;
 mod builtins;
 mod columns;
 mod config;
+mod docs;
 mod graph;
 mod macros;
 mod messages;
@@ -25,7 +26,8 @@ pub use answers::Answer;
 pub use builtins::BUILTINS;
 pub use columns::Api;
 pub use config::{ConfigFunction, VarFunction, to_yaml};
-pub use graph::{Graph, Ref, Target};
+pub use docs::Docs;
+pub use graph::{Graph, Ref, Search, Target};
 pub use macros::{Adapter, MacroCall, Namespace};
 pub use messages::Exceptions;
 pub use modules::Modules;
@@ -49,6 +51,8 @@ pub struct Frame {
     pub this: Option<Relation>,
     /// Whether the graph is known: `ref` gives real relations and `execute` is true.
     pub graph: Option<Arc<Graph>>,
+    /// The documentation blocks, for descriptions.
+    pub docs: Option<Arc<Docs>>,
     /// Who answers for tables, when the graph is known.
     pub warehouse: Option<Arc<dyn Warehouse>>,
     /// The node's unique id, for `ref` to itself.

@@ -68,7 +68,9 @@ pub(super) fn source(state: &mut State<'_, '_>, args: &[Value]) -> Result<Value,
             source, table,
         ))));
     };
-    let target = graph.resolve_source(source, table).map_err(diagnosed)?;
+    let target = graph
+        .resolve_source(source, table, &frame.package)
+        .map_err(diagnosed)?;
     known(&frame, target, &format!("source('{source}', '{table}')"))?;
     Ok(Value::from_object(target.relation.clone()))
 }

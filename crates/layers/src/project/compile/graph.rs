@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ephemeral::cte_name;
 use crate::diagnostics::{Diagnostic, place};
-use crate::jinja::context::{Graph, RelationValue, Target};
+use crate::jinja::context::{Graph, RelationValue, Search, Target};
 use crate::manifest::ResourceType;
 use crate::project::parse::Draft;
 use crate::{Error, Result};
 
 /// The graph of the drafts; `disabled` are the names of nodes that are switched off. `empty`: all
 /// relations are without rows.
-pub fn graph(drafts: &[Draft], disabled: Vec<String>, empty: bool) -> Graph {
+pub fn graph(search: Search, drafts: &[Draft], disabled: Vec<String>, empty: bool) -> Graph {
     let mut graph = Graph {
+        search,
         disabled,
         ..Graph::default()
     };
@@ -37,7 +38,9 @@ pub fn graph(drafts: &[Draft], disabled: Vec<String>, empty: bool) -> Graph {
             (ResourceType::Source, Some(source)) => {
                 graph
                     .sources
-                    .insert((source.clone(), node.name.clone()), target);
+                    .entry((source.clone(), node.name.clone()))
+                    .or_default()
+                    .insert(node.package.clone(), target);
             }
             _ => {}
         }
@@ -62,7 +65,7 @@ pub fn follow_references(graph: &Graph, drafts: &mut [Draft]) -> Result<()> {
             (
                 table.as_str(),
                 graph
-                    .resolve_source(source, table)
+                    .resolve_source(source, table, &draft.node.package)
                     .map(|target| &target.unique_id),
             )
         });

@@ -31,6 +31,8 @@ pub fn compile(
     let Drafts {
         jinja,
         nodes: mut drafts,
+        docs,
+        macros,
         warnings,
     } = drafts;
     let disabled = drafts
@@ -39,8 +41,8 @@ pub fn compile(
         .map(|draft| draft.node.name.clone())
         .collect();
     drafts.retain(|draft| draft.enabled);
-    place_relations(&jinja, &mut drafts, &options.deferred)?;
-    let graph = Arc::new(graph(&drafts, disabled, options.empty));
+    place_relations(&project.name, &jinja, &mut drafts, &options.deferred)?;
+    let graph = Arc::new(graph(project.search(), &drafts, disabled, options.empty));
     follow_references(&graph, &mut drafts)?;
     let mut drafts: BTreeMap<String, Draft> = drafts
         .into_iter()
@@ -93,6 +95,8 @@ pub fn compile(
         schema: target.schema.clone(),
         threads: target.threads,
         nodes,
+        docs,
+        macros,
         warnings,
     })
 }

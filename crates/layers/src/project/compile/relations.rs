@@ -12,13 +12,14 @@ use crate::project::parse::Draft;
 use crate::{Error, Result};
 
 /// Give models and seeds their relations, by the project's or dbt's naming macros; those that are
-/// deferred have theirs already.
+/// deferred have theirs already. Packages' naming macros are for them alone when they are the project.
 pub fn place_relations(
+    project: &str,
     jinja: &Jinja,
     drafts: &mut [Draft],
     deferred: &BTreeMap<String, Relation>,
 ) -> Result<()> {
-    let mut taken: BTreeMap<Relation, String> = BTreeMap::new();
+    let mut taken: BTreeMap<Relation, Place> = BTreeMap::new();
     let mut errors = Vec::new();
     for draft in drafts {
         let node = &mut draft.node;
@@ -28,13 +29,13 @@ pub fn place_relations(
         }
         if !node.is_built() {
             if let Some(relation) = &node.relation {
-                taken.insert(relation.clone(), node.original_file_path.clone());
+                taken.insert(relation.clone(), Place::of(node));
             }
             continue;
         }
         let facts = [("__node", facts(node))];
         let name = |call: &str, custom: Option<&str>| -> Result<String, Diagnostic> {
-            let frame = empty_frame(&node.package);
+            let frame = empty_frame(project);
             let custom = ("__custom", custom.map_or(Value::from(()), Value::from));
             let value = jinja.evaluate(
                 &node.original_file_path,
@@ -63,14 +64,8 @@ pub fn place_relations(
         });
         match relation {
             Ok(relation) => {
-                if let Some(other) = taken.insert(relation.clone(), node.original_file_path.clone())
-                {
-                    let message = format!("two nodes write {relation}");
-                    let diagnostic =
-                        Diagnostic::new(message).in_file(node.original_file_path.clone());
-                    errors.push(Error::from(
-                        diagnostic.help(format!("the other one is {other}")),
-                    ));
+                if let Some(other) = taken.insert(relation.clone(), Place::of(node)) {
+                    errors.push(Error::from(other.also_written(&relation, node)));
                 }
                 node.relation = Some(relation);
             }
@@ -78,6 +73,36 @@ pub fn place_relations(
         }
     }
     Error::collected(errors)
+}
+
+/// Whose a relation is.
+struct Place {
+    package: String,
+    file: String,
+}
+
+impl Place {
+    fn of(node: &Node) -> Self {
+        Self {
+            package: node.package.clone(),
+            file: node.original_file_path.clone(),
+        }
+    }
+
+    /// That `node` has the same relation.
+    fn also_written(&self, relation: &Relation, node: &Node) -> Diagnostic {
+        let diagnostic = Diagnostic::new(format!("two nodes write {relation}"))
+            .in_file(node.original_file_path.clone());
+        let other = &self.file;
+        if self.package == node.package {
+            return diagnostic.help(format!("the other one is {other}"));
+        }
+        let mend = "give one of the packages another schema in dbt_project.yml";
+        diagnostic.help(format!(
+            "the other one is {other} of the package {}: {mend} (`models: {{{}: {{+schema: …}}}}`), or one of the nodes an alias",
+            self.package, self.package
+        ))
+    }
 }
 
 /// A node as macros see it.
@@ -110,10 +135,7 @@ pub fn facts(node: &Node) -> Value {
         ("resource_type", Value::from(node.resource_type.as_str())),
         ("package_name", Value::from(node.package.as_str())),
         ("path", Value::from(node.path.as_str())),
-        (
-            "original_file_path",
-            Value::from(node.original_file_path.as_str()),
-        ),
+        ("original_file_path", Value::from(node.file_in_package())),
         ("fqn", Value::from(node.fqn.clone())),
         ("tags", Value::from(node.config.tags.clone())),
         ("config", config),

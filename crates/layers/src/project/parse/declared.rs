@@ -26,6 +26,7 @@ impl Parser<'_> {
         ));
         let mut raw = self.folder_config(&["sources"], &node.fqn);
         config::merge(&mut raw, &table.common.config);
+        config::merge(&mut raw, &self.override_of(&node));
         match config::typed(&raw, ResourceType::Source) {
             Ok(config) => node.config = config,
             Err(diagnostic) => return self.errors.push(file.at_name(diagnostic, name).into()),
@@ -47,6 +48,7 @@ impl Parser<'_> {
         node.description.clone_from(&exposure.description);
         let mut raw = self.folder_config(&["exposures"], &node.fqn);
         config::merge(&mut raw, &exposure.config);
+        config::merge(&mut raw, &self.override_of(&node));
         match config::typed(&raw, ResourceType::Exposure) {
             Ok(config) => node.config = config,
             Err(diagnostic) => {

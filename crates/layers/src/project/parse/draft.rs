@@ -9,8 +9,8 @@ use super::Parser;
 use super::files::below;
 use crate::jinja::context::{Captured, Frame, Ref};
 use crate::manifest::{Node, Relation, ResourceType};
-use crate::project::config;
 use crate::project::yaml::File;
+use crate::project::{ProjectFile, config};
 
 /// A node before its references are followed.
 #[derive(Clone, Debug)]
@@ -58,6 +58,18 @@ impl Draft {
     }
 }
 
+/// What a `dbt_project.yml` gives a node of the sections.
+fn configuration(project: &ProjectFile, sections: &[&str], fqn: &[String]) -> Mapping {
+    let mut merged = Mapping::new();
+    for section in sections {
+        let section = project.file.content.get(section);
+        if let Some(section) = section.and_then(Yaml::as_mapping) {
+            config::merge(&mut merged, &config::of_folders(section, fqn));
+        }
+    }
+    merged
+}
+
 impl Parser<'_> {
     /// `<package>`, the folders of `path`, then the names.
     pub(super) fn fqn(&self, path: &str, names: &[&str]) -> Vec<String> {
@@ -72,21 +84,26 @@ impl Parser<'_> {
         fqn
     }
 
-    /// What `dbt_project.yml` gives a node of the sections.
+    /// What its package's `dbt_project.yml` gives a node of the sections.
     pub(super) fn folder_config(&self, sections: &[&str], fqn: &[String]) -> Mapping {
-        let mut merged = Mapping::new();
-        for section in sections {
-            if let Some(section) = self
-                .project
-                .file
-                .content
-                .get(section)
-                .and_then(Yaml::as_mapping)
-            {
-                config::merge(&mut merged, &config::of_folders(section, fqn));
-            }
+        configuration(self.project, sections, fqn)
+    }
+
+    /// What the project says of a package's node, over all that the package says; nothing of its own nodes.
+    pub(super) fn override_of(&self, node: &Node) -> Mapping {
+        if self.project.folder.is_empty() {
+            return Mapping::new();
         }
-        merged
+        let sections: &[&str] = match node.resource_type {
+            ResourceType::Model => &["models"],
+            ResourceType::Seed => &["seeds"],
+            ResourceType::Snapshot => &["snapshots"],
+            ResourceType::Source => &["sources"],
+            ResourceType::Test => &["tests", "data_tests"],
+            ResourceType::Exposure => &["exposures"],
+            ResourceType::Analysis => &["analyses"],
+        };
+        configuration(self.root, sections, &node.fqn)
     }
 
     /// A node of the file `path` in the resource folder, without text and configuration.
@@ -100,6 +117,7 @@ impl Parser<'_> {
         let path_below = below(folder, path);
         let unique_id = format!("{resource_type}.{}.{name}", self.project.name);
         Node {
+            package_folder: self.project.folder.clone(),
             fqn: self.fqn(&path_below, &[name]),
             path: path_below,
             original_file_path: path.to_owned(),

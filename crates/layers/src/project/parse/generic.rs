@@ -25,7 +25,9 @@ impl Parser<'_> {
                 _ => ResourceType::Seed,
             };
             let draft = self.drafts.iter().find(|draft| {
-                draft.node.resource_type == resource_type && draft.node.name == *name
+                draft.node.resource_type == resource_type
+                    && draft.node.name == *name
+                    && draft.node.package == self.project.name
             });
             let Some(draft) = draft else {
                 let known = self
@@ -61,7 +63,10 @@ impl Parser<'_> {
     ) {
         let name = &test.call.name;
         let package = test.call.namespace.as_deref();
-        if !self.jinja.has_macro(&self.jinja.test_macro(package, name)) {
+        if !self
+            .jinja
+            .has_macro(&self.jinja.test_macro(&self.project.name, package, name))
+        {
             let full = match package {
                 Some(package) => format!("{package}.{name}"),
                 None => name.clone(),
@@ -93,10 +98,7 @@ impl Parser<'_> {
         let model = format!("{{{{ get_where_subquery({target}) }}}}");
         let (short, full) = call.names(&table, target.starts_with("source"));
         let hash = call.hash(&full, &model);
-        let below = file
-            .path
-            .split_once('/')
-            .map_or(file.path.as_str(), |(_, below)| below);
+        let (_, below) = self.project.split_folder(&file.path);
         let fqn = self.fqn(below, &[&full]);
         let mut raw = self.folder_config(&["tests", "data_tests"], &fqn);
         let tags: Vec<Yaml> = test
@@ -118,10 +120,14 @@ impl Parser<'_> {
         node.unique_id = format!("{}.{hash}", node.unique_id);
         node.fqn = fqn;
         node.path = format!("{short}.sql");
-        let called = self.jinja.test_macro(call.namespace.as_deref(), &call.name);
+        let package = &self.project.name;
+        let called = self
+            .jinja
+            .test_macro(package, call.namespace.as_deref(), &call.name);
         node.raw_code = format!("{{{{ {called}(**_dbt_generic_test_kwargs) }}}}");
         node.description.clone_from(&call.description);
         node.test = Some(metadata(test, attached));
+        config::merge(&mut raw, &self.override_of(&node));
         node.config = config::typed(&raw, ResourceType::Test)?;
         let frame = self.frame(&node, &raw);
         render_generic(&self.jinja, &node, call.arguments.clone(), target, &frame)?;
@@ -209,7 +215,7 @@ pub fn render_generic(
     let model = jinja.evaluate(file, &format!("get_where_subquery({target})"), frame, &[])?;
     values.push(("model".to_owned(), model));
     let arguments = Value::from_pairs(values);
-    let called = jinja.test_macro(namespace.as_deref(), name);
+    let called = jinja.test_macro(&node.package, namespace.as_deref(), name);
     let template = format!("{{{{ {called}(**__arguments) }}}}");
     jinja.render_with(file, &template, frame, &[("__arguments", arguments)])
 }

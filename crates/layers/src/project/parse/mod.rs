@@ -18,10 +18,11 @@ pub use generic::render_generic;
 use self::files::{macro_files, property_files};
 use super::properties::{Common, Properties};
 use super::yaml::File;
-use super::{ProjectFile, Target, empty_frame, packages};
+use super::{ProjectFile, Target, docs, macros, packages};
 use crate::diagnostics::Diagnostic;
-use crate::jinja::{Globals, Jinja};
-use crate::manifest::ResourceType;
+use crate::jinja::context::{Docs, Frame};
+use crate::jinja::{Globals, Jinja, Package};
+use crate::manifest::{Doc, Macro, ResourceType};
 use crate::{Error, Result};
 
 /// All drafts, and what compiling them needs.
@@ -31,6 +32,10 @@ pub struct Drafts {
     pub jinja: Jinja,
     /// The drafts.
     pub nodes: Vec<Draft>,
+    /// Documentation blocks.
+    pub docs: Vec<Doc>,
+    /// Macros of the project and of its packages.
+    pub macros: Vec<Macro>,
     /// Remarks.
     pub warnings: Vec<String>,
 }
@@ -45,6 +50,9 @@ struct Patch<'a> {
 type Patches<'a> = BTreeMap<(&'a str, &'a str), Patch<'a>>;
 
 struct Parser<'a> {
+    /// The project.
+    root: &'a ProjectFile,
+    /// The project or package whose files are being read.
     project: &'a ProjectFile,
     target: &'a Target,
     jinja: Jinja,
@@ -53,28 +61,44 @@ struct Parser<'a> {
     warnings: Vec<String>,
 }
 
-/// Run the pass over all files of the project.
+/// The properties files of a project or package.
+struct Described<'a> {
+    package: &'a ProjectFile,
+    files: Vec<(String, Arc<File>, Properties)>,
+}
+
+/// Run the pass over all files of the project and of its packages.
 pub fn parse(
     project: &ProjectFile,
+    packages: &[ProjectFile],
     target: &Target,
     globals: &Globals,
     inline: Option<&str>,
 ) -> Result<Drafts> {
-    let files = property_files(project)?;
-    let bare = Jinja::bare(globals);
-    let mut properties = Vec::new();
+    let all = || std::iter::once(project).chain(packages);
     let mut errors = Vec::new();
-    for (below, file) in &files {
-        let frame = empty_frame(&project.name);
-        let render = |value: &Yaml| Ok(bare.native_yaml(&file.path, value, &frame)?);
-        match Properties::read(file, &render) {
-            Ok(read) => properties.push((below.as_str(), file, read)),
+    let docs = docs::read(all())?;
+    let blocks = Arc::new(docs::by_name(project.search(), &docs));
+    let mut described = Vec::new();
+    for package in all() {
+        match Described::read(package, globals, &blocks) {
+            Ok(read) => described.push(read),
             Err(error) => errors.push(error),
         }
     }
-    let (packages, mut warnings) = packages::read(project)?;
-    warnings.extend(packages::missing(project));
-    let jinja = match Jinja::new(globals, &macro_files(project)?, &packages) {
+    let own_macros = macro_files(project)?;
+    let mut macros = macros::defined(project, &own_macros);
+    let mut package_macros = Vec::new();
+    for package in packages {
+        let files = macro_files(package)?;
+        macros.extend(macros::defined(package, &files));
+        package_macros.push(Package {
+            name: package.name.clone(),
+            files,
+            vars: package.vars.clone(),
+        });
+    }
+    let jinja = match Jinja::new(globals, &own_macros, &package_macros) {
         Ok(jinja) => jinja,
         Err(diagnostics) => {
             errors.extend(diagnostics.into_iter().map(Error::from));
@@ -82,75 +106,108 @@ pub fn parse(
         }
     };
     Error::collected(errors)?;
-    warnings.extend(
-        properties
-            .iter()
-            .flat_map(|(_, _, read)| read.warnings.clone()),
-    );
     let mut parser = Parser {
+        root: project,
         project,
         target,
         jinja,
         drafts: Vec::new(),
         errors: Vec::new(),
-        warnings,
+        warnings: packages::missing(project).into_iter().collect(),
     };
-
-    let mut patches = Patches::new();
-    for (_, file, read) in &properties {
-        for node in &read.nodes {
-            let key = (node.section, node.common.name.as_str());
-            if let Some(other) = patches.insert(
-                key,
-                Patch {
-                    file,
-                    common: &node.common,
-                },
-            ) {
-                let message = format!("`{}` is described twice", node.common.name);
-                let diagnostic = file.at_name(Diagnostic::new(message), &node.common.name);
-                parser.errors.push(
-                    diagnostic
-                        .help(format!("the other place is {}", other.file.path))
-                        .into(),
-                );
+    for read in &described {
+        parser.project = read.package;
+        let is_project = read.package.folder.is_empty();
+        for (_, file, properties) in &read.files {
+            let warnings = macros::describe(read.package, file, &properties.macros, &mut macros);
+            // Nobody who runs the project can mend a package.
+            if is_project {
+                parser.warnings.extend(properties.warnings.clone());
+                parser.warnings.extend(warnings);
             }
         }
+        parser.package(&read.files)?;
     }
-    parser.models(&patches)?;
-    parser.seeds(&patches)?;
-    parser.snapshots(&patches)?;
-    for (_, file, read) in &properties {
-        for node in &read.nodes {
-            parser.declared_snapshot(file, node, &patches);
-        }
-    }
-    parser.singular_tests()?;
-    parser.analyses()?;
+    parser.project = project;
     if let Some(sql) = inline {
         parser.inline(sql);
     }
-    parser.tests_of_nodes(&patches);
-    for (below, file, read) in &properties {
-        for table in &read.tables {
-            parser.source(below, file, table);
+    parser.finish(docs, macros)
+}
+
+impl<'a> Described<'a> {
+    fn read(package: &'a ProjectFile, globals: &Globals, blocks: &Arc<Docs>) -> Result<Self> {
+        let bare = Jinja::bare(&globals.of_package(&package.vars));
+        let (mut files, mut errors) = (Vec::new(), Vec::new());
+        for (below, file) in property_files(package)? {
+            let frame = Arc::new(Frame {
+                package: package.name.clone(),
+                docs: Some(blocks.clone()),
+                ..Frame::default()
+            });
+            let render = |value: &Yaml| {
+                let rendered = bare.native_yaml(&file.path, value, &frame);
+                rendered.map_err(|diagnostic| Error::from(file.at_template(diagnostic)))
+            };
+            match Properties::read(&file, &render) {
+                Ok(read) => files.push((below, file, read)),
+                Err(error) => errors.push(error),
+            }
         }
-        for exposure in &read.exposures {
-            parser.exposure(below, file, exposure);
-        }
+        Error::collected(errors)?;
+        Ok(Self { package, files })
     }
-    parser.finish()
 }
 
 impl Parser<'_> {
-    fn finish(mut self) -> Result<Drafts> {
+    /// The nodes of one package.
+    fn package(&mut self, properties: &[(String, Arc<File>, Properties)]) -> Result<()> {
+        let mut patches = Patches::new();
+        for (_, file, read) in properties {
+            for node in &read.nodes {
+                let name = node.common.name.as_str();
+                let patch = Patch {
+                    file,
+                    common: &node.common,
+                };
+                if let Some(other) = patches.insert((node.section, name), patch) {
+                    let diagnostic = Diagnostic::new(format!("`{name}` is described twice"));
+                    let diagnostic = file.at_name(diagnostic, name);
+                    let help = format!("the other place is {}", other.file.path);
+                    self.errors.push(diagnostic.help(help).into());
+                }
+            }
+        }
+        self.models(&patches)?;
+        self.seeds(&patches)?;
+        self.snapshots(&patches)?;
+        for (_, file, read) in properties {
+            for node in &read.nodes {
+                self.declared_snapshot(file, node, &patches);
+            }
+        }
+        self.singular_tests()?;
+        self.analyses()?;
+        self.tests_of_nodes(&patches);
+        for (below, file, read) in properties {
+            for table in &read.tables {
+                self.source(below, file, table);
+            }
+            for exposure in &read.exposures {
+                self.exposure(below, file, exposure);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, docs: Vec<Doc>, macros: Vec<Macro>) -> Result<Drafts> {
         let mut seen: BTreeMap<String, String> = BTreeMap::new();
         for draft in self.drafts.iter().filter(|draft| draft.enabled) {
             let node = &draft.node;
-            // `ref` knows models and seeds by name alone.
+            // `ref` knows models and seeds of a package by name alone.
             let key = match node.resource_type {
                 ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot => {
-                    format!("ref.{}", node.name)
+                    format!("ref.{}.{}", node.package, node.name)
                 }
                 _ => node.unique_id.clone(),
             };
@@ -168,6 +225,8 @@ impl Parser<'_> {
         Ok(Drafts {
             jinja: self.jinja,
             nodes: self.drafts,
+            docs,
+            macros,
             warnings: self.warnings,
         })
     }

@@ -105,13 +105,16 @@ impl Parser<'_> {
 
     /// Render a node's text once, take in what it asks for, and give its configuration types.
     pub(super) fn draft(&mut self, mut node: Node, mut raw_config: Mapping) {
-        let frame = self.frame(&node, &raw_config);
+        let over = self.override_of(&node);
+        let mut known = raw_config.clone();
+        config::merge(&mut known, &over);
+        let frame = self.frame(&node, &known);
         if let Err(diagnostic) = self
             .jinja
             .render(&node.original_file_path, &node.raw_code, &frame)
         {
             // A template of a node that is switched off may be broken.
-            if config::is_enabled(&raw_config) {
+            if config::is_enabled(&known) {
                 self.errors.push(diagnostic.into());
             }
             return;
@@ -120,6 +123,7 @@ impl Parser<'_> {
         for call in &captured.configs {
             config::merge(&mut raw_config, call);
         }
+        config::merge(&mut raw_config, &over);
         match config::typed(&raw_config, node.resource_type) {
             Ok(config) => node.config = config,
             Err(diagnostic) => {

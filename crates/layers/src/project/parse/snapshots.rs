@@ -49,7 +49,7 @@ impl Parser<'_> {
         else {
             return;
         };
-        let folder = file.path.split('/').next().unwrap_or_default();
+        let (folder, _) = self.project.split_folder(&file.path);
         let mut node = self.node(
             ResourceType::Snapshot,
             &entry.common.name,

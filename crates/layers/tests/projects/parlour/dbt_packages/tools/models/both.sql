@@ -1,0 +1,1 @@
+{{ config(alias='both_of_tools') }} select 'tools' as whose, 1 as id

@@ -1,0 +1,1 @@
+select * from {{ ref('flavours') }} where price < 0

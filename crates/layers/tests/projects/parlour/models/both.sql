@@ -1,0 +1,1 @@
+select 'parlour' as whose, 1 as id
