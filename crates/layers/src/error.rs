@@ -202,10 +202,14 @@ pub fn missing_file(error: &DataFusionError) -> Option<String> {
     Some(path.to_owned())
 }
 
+/// Each message once: what many nodes stumble over is told by each of them.
 fn join(errors: &[Error]) -> String {
-    errors
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("\n\n")
+    let mut told: Vec<String> = Vec::new();
+    for error in errors {
+        let message = error.to_string();
+        if !told.contains(&message) {
+            told.push(message);
+        }
+    }
+    told.join("\n\n")
 }

@@ -31,12 +31,21 @@ pub(super) async fn generate(
         let lake = Lake::open(&configuration(&cli.common)?.lake.url)?;
         engine::catalog(manifest, &lake).await?
     };
-    for error in &catalog.errors {
-        printer.warning(&format!("the docs are without lineage: {error}"));
+    if !catalog.left_out.is_empty() {
+        let ids: Vec<&str> = catalog.left_out.keys().map(String::as_str).collect();
+        printer.warning(&format!(
+            "the docs are without the lineage of {}, which cannot be planned:\n{}",
+            ids.join(", "),
+            catalog.errors.join("\n\n")
+        ));
     }
     let content = catalog_json(manifest, &catalog, invocation);
     leave(printer, manifest, CATALOG, &content);
-    let lineage = json!({"metadata": content["metadata"], "nodes": catalog.lineage});
+    let lineage = json!({
+        "metadata": content["metadata"],
+        "nodes": catalog.lineage,
+        "left_out": catalog.left_out,
+    });
     leave(printer, manifest, COLUMN_LINEAGE, &lineage);
     let target = manifest.target_folder();
     let last = LastRun {

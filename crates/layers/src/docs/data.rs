@@ -52,7 +52,7 @@ pub fn site_data(
         "generated_at": metadata["generated_at"],
         "results_at": results_at,
         "overview": overview(manifest),
-        "errors": catalog.errors,
+        "left_out": catalog.left_out,
         "nodes": nodes,
         "lineage": catalog.lineage,
     })

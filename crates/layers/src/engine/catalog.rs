@@ -8,7 +8,7 @@ use goldrecord_lake::{Lake, Snapshot};
 use serde_json::Value;
 
 use super::introspect::sql_name;
-use super::project::{Planned, Project, is_view, place, sql_of, versions};
+use super::project::{Planned, Project, Why, is_view, place, sql_of};
 use super::session::Engine;
 use super::{BuildOptions, column_lineage, plan};
 use crate::Result;
@@ -23,7 +23,9 @@ pub struct Catalog {
     pub lineage: BTreeMap<String, Value>,
     /// How models are brought up to date when what they read gets new rows, by unique id.
     pub ways: BTreeMap<String, String>,
-    /// Why some of it is not known.
+    /// What cannot be planned over the lake, and so is without lineage, by unique id, with the reason.
+    pub left_out: BTreeMap<String, String>,
+    /// What is wrong with those of them that are wrong themselves.
     pub errors: Vec<String>,
 }
 
@@ -55,8 +57,8 @@ pub struct Stored {
 
 /// Look at all sources, models and seeds of a project; nothing is written.
 ///
-/// A project that cannot be planned over the lake is no error: then the columns of tables that are
-/// there are known and no lineage, and [`Catalog::errors`] says why.
+/// A node that cannot be planned over the lake is no error: then the columns of its table are known
+/// if that is there, and no lineage, and [`Catalog::left_out`] says why.
 pub async fn catalog(manifest: &Manifest, lake: &Lake) -> Result<Catalog> {
     let engine = Engine::new(lake, &BuildOptions::default())?;
     let nodes: BTreeSet<String> = manifest
@@ -66,19 +68,19 @@ pub async fn catalog(manifest: &Manifest, lake: &Lake) -> Result<Catalog> {
         .map(|node| node.unique_id.clone())
         .collect();
     let mut catalog = Catalog::default();
-    let tables = match Project::plan(manifest, lake, &engine, &nodes).await {
-        Ok(project) => {
-            for node in nodes.iter().filter_map(|id| manifest.node(id)) {
-                catalog.add_planned(&project, node).await?;
-            }
-            project.tables
+    let (project, unplanned) =
+        Project::plan_possible(manifest, lake, &engine, &nodes, false).await?;
+    for node in nodes.iter().filter_map(|id| manifest.node(id)) {
+        catalog.add_planned(&project, node).await?;
+    }
+    for one in unplanned {
+        let why = one.why.to_string();
+        if matches!(one.why, Why::Broken(_)) {
+            catalog.errors.push(why.clone());
         }
-        Err(error) => {
-            catalog.errors.push(error.to_string());
-            versions(manifest, lake, &nodes).await?
-        }
-    };
-    for (unique_id, snapshot) in &tables {
+        catalog.left_out.insert(one.unique_id, why);
+    }
+    for (unique_id, snapshot) in &project.tables {
         let Some(node) = manifest.node(unique_id) else {
             continue;
         };

@@ -6,7 +6,7 @@ use goldrecord_lake::Lake;
 use serde_json::{Map, Value, json};
 
 use super::lineage::{Nearness, column_lineage};
-use super::project::{Project, sql_of};
+use super::project::{Project, Why, sql_of};
 use super::session::Engine;
 use super::{BuildOptions, explain, plan};
 use crate::Result;
@@ -16,7 +16,8 @@ use crate::manifest::{Manifest, Node, ResourceType};
 ///
 /// `{"columns": {name: [{"unique_id", "column", "kind"}]}, "influence": [{"unique_id", "column"}]}`:
 /// `kind` is `direct` or `derived`; `influence` are the columns that decide which rows there are.
-/// Views that a model reads are seen through. Nothing is written.
+/// Views that a model reads are seen through. Of one that cannot be planned it is
+/// `{"left_out": why}`. Nothing is written.
 pub async fn columns(
     manifest: &Manifest,
     lake: &Lake,
@@ -31,10 +32,19 @@ pub async fn columns(
     let planned = models()
         .flat_map(|node| explain::with_ancestors(manifest, node))
         .collect();
-    let project = Project::plan(manifest, lake, &engine, &planned).await?;
+    let (project, unplanned) =
+        Project::plan_possible(manifest, lake, &engine, &planned, false).await?;
+    let left_out: BTreeMap<&str, &Why> = unplanned
+        .iter()
+        .map(|one| (one.unique_id.as_str(), &one.why))
+        .collect();
     let mut found = BTreeMap::new();
     for node in models() {
-        found.insert(node.unique_id.clone(), of(&project, node).await?);
+        let told = match left_out.get(node.unique_id.as_str()) {
+            Some(why) => json!({"left_out": why.to_string()}),
+            None => of(&project, node).await?,
+        };
+        found.insert(node.unique_id.clone(), told);
     }
     Ok(found)
 }

@@ -3,6 +3,7 @@
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
+use super::introspect::sql_name;
 use super::plan;
 use crate::Result;
 use crate::manifest::{Column, Node};
@@ -24,9 +25,8 @@ pub async fn check(session: &SessionContext, node: &Node, query: &LogicalPlan) -
         match there.field_with_name(name) {
             Err(_) => broken.push(format!("`{name}` is promised and not selected")),
             Ok(field) if field.data_type() != wanted.field(0).data_type() => broken.push(format!(
-                "`{name}` is {} and is promised to be {promised}, {}",
-                field.data_type(),
-                wanted.field(0).data_type()
+                "`{name}` is {} and is promised to be {promised}",
+                sql_name(field.data_type())
             )),
             Ok(_) => {}
         }

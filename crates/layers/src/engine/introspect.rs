@@ -13,6 +13,7 @@ use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::SessionContext;
 use futures::FutureExt;
@@ -42,6 +43,8 @@ pub struct Introspection {
     known: Mutex<BTreeMap<Relation, Arc<Node>>>,
     /// Tables of known nodes, so that each is read or planned once.
     tables: Mutex<BTreeMap<Relation, Arc<dyn TableProvider>>>,
+    /// What is wrong with known nodes that have no plan, so that each is tried once.
+    broken: Mutex<BTreeMap<Relation, Diagnostic>>,
     /// Made when the first template asks: few projects do.
     opened: OnceLock<Opened>,
 }
@@ -54,6 +57,9 @@ struct Opened {
     runtime: Option<Runtime>,
 }
 
+/// A query's plan, or why it has none.
+type Planned = Result<LogicalPlan, DataFusionError>;
+
 impl Introspection {
     /// Over a project's folder and the lake at this address.
     pub fn new(root: PathBuf, lake: String) -> Self {
@@ -62,6 +68,7 @@ impl Introspection {
             lake,
             known: Mutex::default(),
             tables: Mutex::default(),
+            broken: Mutex::default(),
             opened: OnceLock::new(),
         }
     }
@@ -77,6 +84,10 @@ impl Introspection {
         if !(is_source && known.contains_key(relation)) {
             known.insert(relation.clone(), Arc::new(node.clone()));
         }
+    }
+
+    fn broken(&self) -> MutexGuard<'_, BTreeMap<Relation, Diagnostic>> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tables(&self) -> MutexGuard<'_, BTreeMap<Relation, Arc<dyn TableProvider>>> {
@@ -131,14 +142,17 @@ impl Introspection {
     }
 
     /// The plan of a query over the tables that it names.
-    async fn plan(&self, opened: &Opened, sql: &str) -> Result<(SessionContext, LogicalPlan)> {
-        let failed = || Error::engine(format!("plan a template's query `{}`", sql.trim()));
-        let state = opened.engine.session([]).state();
+    async fn plan(&self, opened: &Opened, sql: &str) -> Result<(SessionContext, Planned)> {
+        let empty = opened.engine.session([]);
+        let state = empty.state();
         let dialect = state.config_options().sql_parser.dialect;
-        let statement = state.sql_to_statement(sql, &dialect).map_err(failed())?;
         let references = state
-            .resolve_table_references(&statement)
-            .map_err(failed())?;
+            .sql_to_statement(sql, &dialect)
+            .and_then(|statement| state.resolve_table_references(&statement));
+        let references = match references {
+            Ok(references) => references,
+            Err(error) => return Ok((empty, Err(error))),
+        };
         let mut relations = Vec::new();
         for reference in references {
             let schema = reference.schema().unwrap_or(super::session::DEFAULT_SCHEMA);
@@ -160,16 +174,14 @@ impl Introspection {
             .iter()
             .map(|(relation, table)| (relation, table.clone()));
         let session = opened.engine.session(tables);
-        let plan = session
-            .state()
-            .create_logical_plan(sql)
-            .await
-            .map_err(failed())?;
+        let plan = session.state().create_logical_plan(sql).await;
         match plan {
-            LogicalPlan::Ddl(_)
-            | LogicalPlan::Dml(_)
-            | LogicalPlan::Copy(_)
-            | LogicalPlan::Statement(_) => Err(Diagnostic::new(format!(
+            Ok(
+                LogicalPlan::Ddl(_)
+                | LogicalPlan::Dml(_)
+                | LogicalPlan::Copy(_)
+                | LogicalPlan::Statement(_),
+            ) => Err(Diagnostic::new(format!(
                 "a template may only read, and this writes: `{}`",
                 sql.trim()
             ))
@@ -190,17 +202,28 @@ impl Introspection {
             }
             let known = self.known().get(&relation).cloned();
             let (path, rows) = match known {
-                Some(node) if node.resource_type == ResourceType::Seed => {
-                    let seed = Seed::read(&self.root, &node, &opened.engine.session([])).await?;
-                    let table = MemTable::try_new(seed.schema(), vec![vec![seed.rows]]);
-                    let table = table.map_err(Error::engine(format!("read seed {}", node.name)))?;
-                    return Ok(Some(self.keep(relation, Arc::new(table))));
-                }
-                Some(node) if node.compiled_code.is_some() => {
-                    let sql = sql_of(&node);
-                    let (_, logical) = self.plan(opened, sql).await?;
-                    let stored = plan::storable(&node, logical)?;
-                    return Ok(Some(self.keep(relation, relations::view(stored, sql))));
+                Some(node)
+                    if node.resource_type == ResourceType::Seed || node.compiled_code.is_some() =>
+                {
+                    let broken = self.broken().get(&relation).cloned();
+                    if let Some(diagnostic) = broken {
+                        return Err(diagnostic.into());
+                    }
+                    return match self.own(opened, &node).await {
+                        Ok(table) => {
+                            self.tables().insert(relation, table.clone());
+                            Ok(Some(table))
+                        }
+                        Err(error) => {
+                            // A place in this file stands; one in the template that asked would mislead.
+                            let mut diagnostic = said(error);
+                            if diagnostic.file.is_none() {
+                                diagnostic = diagnostic.in_file(&node.original_file_path);
+                            }
+                            self.broken().insert(relation, diagnostic.clone());
+                            Err(diagnostic.into())
+                        }
+                    };
                 }
                 Some(node) => place(&node),
                 None => (relation.table_path(), relations::Rows::All),
@@ -215,9 +238,21 @@ impl Introspection {
         .boxed()
     }
 
-    fn keep(&self, relation: Relation, table: Arc<dyn TableProvider>) -> Arc<dyn TableProvider> {
-        self.tables().insert(relation, table.clone());
-        table
+    /// The table that a node of the project will be.
+    async fn own(&self, opened: &Opened, node: &Node) -> Result<Arc<dyn TableProvider>> {
+        if node.resource_type == ResourceType::Seed {
+            let seed = Seed::read(&self.root, node, &opened.engine.session([])).await?;
+            let table = MemTable::try_new(seed.schema(), vec![vec![seed.rows]]);
+            let table = table.map_err(Error::engine(format!("read seed {}", node.name)))?;
+            return Ok(Arc::new(table));
+        }
+        let sql = sql_of(node);
+        let (session, logical) = self.plan(opened, sql).await?;
+        let logical = match logical {
+            Ok(logical) => logical,
+            Err(error) => return Err(plan::explain(&session, node, sql, &error)),
+        };
+        Ok(relations::view(plan::storable(node, logical)?, sql))
     }
 }
 
@@ -239,6 +274,8 @@ impl Warehouse for Introspection {
         self.wait(|opened| async move {
             let failed = || Error::engine(format!("run a template's query `{}`", sql.trim()));
             let (session, plan) = self.plan(opened, sql).await?;
+            let unplanned = || Error::engine(format!("plan a template's query `{}`", sql.trim()));
+            let plan = plan.map_err(unplanned())?;
             let plan = LogicalPlanBuilder::from(plan)
                 .limit(0, Some(MOST_ROWS + 1))
                 .and_then(LogicalPlanBuilder::build)

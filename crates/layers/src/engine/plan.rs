@@ -1,5 +1,6 @@
 //! SQL to plans, before anything is written; errors with the place in the model's file.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -7,14 +8,16 @@ use datafusion::common::{Column, DataFusionError, SchemaError};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 use datafusion::prelude::SessionContext;
 
+use super::introspect::sql_name;
 use crate::diagnostics::{Diagnostic, nearest};
-use crate::manifest::Node;
+use crate::manifest::{Node, TestKind};
 use crate::{Error, Result};
 
 /// The plan of a node's SQL over the session's relations, checked down to every type: the same
 /// plan over the same relations with rows can run.
 pub async fn checked(session: &SessionContext, node: &Node, sql: &str) -> Result<LogicalPlan> {
     let plan = logical(session, node, sql).await?;
+    each_once(node, &plan)?;
     session
         .state()
         .optimize(&plan)
@@ -43,35 +46,27 @@ pub async fn logical(session: &SessionContext, node: &Node, sql: &str) -> Result
     }
 }
 
+/// No table has two columns of one name, whatever the case of their letters.
+fn each_once(node: &Node, plan: &LogicalPlan) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for field in plan.schema().fields() {
+        if !seen.insert(field.name().to_lowercase()) {
+            let message = format!("{} has two columns named `{}`", node.name, field.name());
+            return Err(in_node(node, message)
+                .help("give one of them another name with `as`")
+                .into());
+        }
+    }
+    Ok(())
+}
+
 /// A plan whose columns have types that a table can hold: the same plan under casts.
 pub fn storable(node: &Node, plan: LogicalPlan) -> Result<LogicalPlan> {
+    each_once(node, &plan)?;
     let schema = Arc::clone(plan.schema());
     let mut exprs = Vec::with_capacity(schema.fields().len());
     for (index, field) in schema.fields().iter().enumerate() {
-        if schema.fields()[..index]
-            .iter()
-            .any(|before| before.name().eq_ignore_ascii_case(field.name()))
-        {
-            return Err(in_node(
-                node,
-                format!("{} has two columns named `{}`", node.name, field.name()),
-            )
-            .help("give one of them another name with `as`")
-            .into());
-        }
-        let wanted = stored_type(field).map_err(|why| {
-            Error::from(
-                in_node(
-                    node,
-                    format!(
-                        "column `{}` of {} cannot be stored: {why}",
-                        field.name(),
-                        node.name
-                    ),
-                )
-                .help("cast it in the model's `select`"),
-            )
-        })?;
+        let wanted = stored_type(field).map_err(|kind| unstorable(node, field.name(), &kind))?;
         let column = Expr::Column(Column::from(schema.qualified_field(index)));
         exprs.push(if &wanted == field.data_type() {
             column.alias(field.name())
@@ -121,8 +116,15 @@ pub fn check_partitions(node: &Node, schema: &Schema) -> Result<()> {
                     node.name
                 ),
             );
-            let known = schema.fields().iter().map(|field| field.name().as_str());
-            return Err(wrong.nearest(name, known).into());
+            let known: Vec<&str> = schema
+                .fields()
+                .iter()
+                .map(|field| field.name().as_str())
+                .collect();
+            return Err(wrong
+                .help(format!("known: {}", known.join(", ")))
+                .nearest(name, known.iter().copied())
+                .into());
         };
         if !matches!(
             field.data_type(),
@@ -139,7 +141,7 @@ pub fn check_partitions(node: &Node, schema: &Schema) -> Result<()> {
                 node,
                 format!(
                     "`partition_by` names `{name}`, which is {}",
-                    field.data_type()
+                    sql_name(field.data_type())
                 ),
             )
             .help("partition by a date, a time, text or a whole number")
@@ -162,8 +164,40 @@ pub fn in_node(node: &Node, message: String) -> Diagnostic {
     Diagnostic::new(message).in_file(&node.original_file_path)
 }
 
-/// The type under which a column is stored: what every Delta reader can read.
-fn stored_type(field: &Field) -> Result<DataType, String> {
+/// A column of a type that no table has; `kind` is the type, or one within it.
+fn unstorable(node: &Node, column: &str, kind: &DataType) -> Error {
+    let (what, into) = match kind {
+        DataType::Null => (
+            "is null in every row and has no type".to_owned(),
+            "the type that it should have, or to text",
+        ),
+        DataType::Time32(_) | DataType::Time64(_) => (
+            "is a time of day, for which Delta tables have no type".to_owned(),
+            "text",
+        ),
+        DataType::Interval(_) | DataType::Duration(_) => (
+            "is an interval, for which Delta tables have no type".to_owned(),
+            "text, or to a number of seconds",
+        ),
+        other => (
+            format!("is {other}, for which Delta tables have no type"),
+            "text",
+        ),
+    };
+    let message = format!(
+        "{}: column `{column}` cannot be stored: it {what}",
+        node.name
+    );
+    in_node(node, message)
+        .help(format!(
+            "cast it in the model's `select` to {into}: `cast({column} as varchar) as {column}`"
+        ))
+        .into()
+}
+
+/// The type under which a column is stored: what every Delta reader can read. Of one that cannot be, the type that stands
+/// in the way.
+fn stored_type(field: &Field) -> Result<DataType, DataType> {
     Ok(match field.data_type() {
         DataType::UInt8 => DataType::Int16,
         DataType::UInt16 => DataType::Int32,
@@ -192,7 +226,7 @@ fn stored_type(field: &Field) -> Result<DataType, String> {
             fields
                 .iter()
                 .map(|field| Ok(Field::new(field.name(), stored_type(field)?, true)))
-                .collect::<Result<_, String>>()?,
+                .collect::<Result<_, DataType>>()?,
         ),
         same @ (DataType::Boolean
         | DataType::Int8
@@ -205,13 +239,17 @@ fn stored_type(field: &Field) -> Result<DataType, String> {
         | DataType::Binary
         | DataType::Date32
         | DataType::Decimal128(..)) => same.clone(),
-        DataType::Null => return Err("it is null in every row and has no type".to_owned()),
-        other => return Err(format!("a table has no type for {other}")),
+        other => return Err(other.clone()),
     })
 }
 
 /// An error of planning as the author of the SQL should read it.
-fn explain(session: &SessionContext, node: &Node, sql: &str, error: &DataFusionError) -> Error {
+pub(super) fn explain(
+    session: &SessionContext,
+    node: &Node,
+    sql: &str,
+    error: &DataFusionError,
+) -> Error {
     let root = error.find_root();
     let mut message = first_line(&root.strip_backtrace());
     let mut help = None;
@@ -241,7 +279,12 @@ fn explain(session: &SessionContext, node: &Node, sql: &str, error: &DataFusionE
             message = message
                 .replace("sql parser error: ", "")
                 .replace("ParserError(\"", "")
-                .replace("\")", "");
+                .replace("\")", "")
+                .replace("found: EOF", "and the SQL ends");
+            // The place is shown below.
+            if let Some(at) = message.find(" at Line: ") {
+                message.truncate(at);
+            }
         }
         DataFusionError::Plan(text) if text.contains("Invalid function") => {
             let mut lines = text.lines().map(|line| line.replace('\'', "`"));
@@ -256,6 +299,14 @@ fn explain(session: &SessionContext, node: &Node, sql: &str, error: &DataFusionE
             known = relations(session);
             help = suggestion(name.trim_start_matches("lake."), &known);
         }
+        _ if message.contains("only supports a single SQL statement") => {
+            "more than one statement".clone_into(&mut message);
+            help = Some("write one `select`, without `;` within".to_owned());
+        }
+        _ if message.contains("No SQL statements") => {
+            "there is no SQL in it".clone_into(&mut message);
+            help = Some("write a `select`, or disable the node".to_owned());
+        }
         _ => {}
     }
     if help.is_none() && !known.is_empty() {
@@ -263,8 +314,16 @@ fn explain(session: &SessionContext, node: &Node, sql: &str, error: &DataFusionE
     }
     let place = place_in(sql, error).or_else(|| missing_column_place(sql, root));
     let mut diagnostic = in_node(node, format!("{}: {message}", node.name));
-    if let Some((line, column)) = place {
-        diagnostic = diagnostic.at(node.locate(line, column));
+    // The text of a generic test is a call that stands in no file.
+    let is_call = node
+        .test
+        .as_ref()
+        .is_some_and(|test| matches!(test.kind, TestKind::Generic { .. }));
+    if let Some((line, column)) = place.filter(|_| !is_call) {
+        let place = node.locate(line, column);
+        if !place.text.trim().is_empty() {
+            diagnostic = diagnostic.at(place);
+        }
     }
     if let Some(help) = help {
         diagnostic = diagnostic.help(help);
@@ -323,6 +382,7 @@ fn first_line(text: &str) -> String {
         "Schema error: ",
         "SQL error: ",
         "This feature is not implemented: ",
+        "Internal error: ",
     ]
     .iter()
     .fold(text.to_owned(), |text, prefix| text.replace(prefix, ""))

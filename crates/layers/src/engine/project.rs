@@ -1,7 +1,9 @@
 //! A project planned over a lake: every relation's version, every model's plan, before any write.
 
+mod unplanned;
 mod versions;
 
+pub use unplanned::{Unplanned, Why};
 pub use versions::versions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,6 +98,20 @@ impl<'a> Project<'a> {
         selected: &BTreeSet<String>,
         full_refresh: bool,
     ) -> Result<Self> {
+        let (project, unplanned) =
+            Self::plan_possible(manifest, lake, engine, selected, full_refresh).await?;
+        Error::collected(unplanned.into_iter().filter_map(Unplanned::error).collect())?;
+        Ok(project)
+    }
+
+    /// The same for the nodes that can be planned, and why the others cannot.
+    pub async fn plan_possible(
+        manifest: &'a Manifest,
+        lake: &'a Lake,
+        engine: &'a Engine,
+        selected: &BTreeSet<String>,
+        full_refresh: bool,
+    ) -> Result<(Self, Vec<Unplanned>)> {
         let tables = versions(manifest, lake, selected).await?;
         let mut project = Self {
             manifest,
@@ -105,31 +121,32 @@ impl<'a> Project<'a> {
             planned: BTreeMap::new(),
             full_refresh,
         };
-        let mut errors = Vec::new();
+        let mut unplanned: Vec<Unplanned> = Vec::new();
         let mut failed: BTreeSet<&str> = BTreeSet::new();
         for node in manifest.in_order(selected) {
-            // What reads a broken model would only fail again.
-            if node
-                .depends_on
+            let reads = project.reads(node);
+            let broken = reads
                 .iter()
-                .any(|upstream| failed.contains(upstream.as_str()))
-            {
-                failed.insert(&node.unique_id);
-                continue;
-            }
-            match project.plan_node(node).await {
-                Ok(Some(planned)) => {
-                    project.planned.insert(node.unique_id.clone(), planned);
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    failed.insert(&node.unique_id);
-                    errors.push(error);
-                }
-            }
+                .find(|upstream| failed.contains(upstream.unique_id.as_str()));
+            let why = match broken {
+                // What reads a broken model would only fail again.
+                Some(upstream) => Why::Reads(upstream.name.clone()),
+                None => match project.plan_node(node).await {
+                    Ok(planned) => {
+                        let named = planned.map(|planned| (node.unique_id.clone(), planned));
+                        project.planned.extend(named);
+                        continue;
+                    }
+                    Err(error) => Why::Broken(error),
+                },
+            };
+            failed.insert(&node.unique_id);
+            unplanned.push(Unplanned {
+                unique_id: node.unique_id.clone(),
+                why,
+            });
         }
-        Error::collected(errors)?;
-        Ok(project)
+        Ok((project, unplanned))
     }
 
     async fn plan_node(&self, node: &Node) -> Result<Option<Planned>> {
@@ -209,10 +226,35 @@ impl<'a> Project<'a> {
                 }
                 Some(Planned::Snapshot(planned)) => Ok(relations::planned(&planned.table.schema)),
                 Some(Planned::Seed(seed)) => Ok(relations::planned(&seed.schema())),
-                _ => leaf(upstream, &self.tables, node, None),
+                _ => leaf(upstream, &self.tables, node, None)
+                    .map_err(|error| self.made_here(error, upstream)),
             },
         )
         .await
+    }
+
+    /// The error that a source has no table yet; where a seed or model of the project makes that table, it says so.
+    fn made_here(&self, error: Error, source: &Node) -> Error {
+        let maker = self.manifest.nodes.values().find(|node| {
+            node.is_built()
+                && node.resource_type != ResourceType::Source
+                && node.relation == source.relation
+        });
+        match (error, maker) {
+            (Error::NoTable { reader, table, .. }, Some(maker)) => {
+                let (kind, name) = (maker.resource_type, &maker.name);
+                let mend = format!(
+                    "the {kind} {name} makes it, which nothing tells this build: build that first (--select {name}), or read it with \
+                     ref('{name}')"
+                );
+                Error::NoTable {
+                    reader,
+                    table,
+                    mend,
+                }
+            }
+            (error, _) => error,
+        }
     }
 
     /// A session over what a node reads; `leaf` gives the relation of a table, views are planned

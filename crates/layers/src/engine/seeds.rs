@@ -1,5 +1,6 @@
 //! Seeds: CSV files of the project as rows with types.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::prelude::SessionContext;
 use sha2::{Digest, Sha256};
 
+use super::introspect::sql_name;
 use crate::diagnostics::{Diagnostic, place};
 use crate::manifest::Node;
 use crate::{Error, Result};
@@ -111,6 +113,12 @@ impl Text {
                 column.push((!cell.is_empty()).then(|| cell.to_owned()));
             }
         }
+        if names.is_empty() {
+            return Err(Diagnostic::new(format!("{} is empty", node.name))
+                .in_file(file)
+                .help("its first line names the columns; remove the file if there are none")
+                .into());
+        }
         let mut seen = BTreeSet::new();
         if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
             return Err(
@@ -147,7 +155,7 @@ impl Text {
         let column = &self.columns[index];
         match convert(column, wanted) {
             Ok(column) => Ok(column),
-            Err(error) => {
+            Err(_) => {
                 // The first cell that does not convert alone is the one to show.
                 let row = (0..column.len())
                     .find(|row| convert(&column.slice(*row, 1), wanted).is_err())
@@ -158,8 +166,11 @@ impl Text {
                     ""
                 };
                 Err(Diagnostic::new(format!(
-                    "{}: `{cell}` in column `{}` is no {wanted}",
-                    node.name, self.names[index]
+                    "{}: `{cell}` in column `{}` of row {} is no {}",
+                    node.name,
+                    self.names[index],
+                    row + 1,
+                    sql_name(wanted)
                 ))
                 .at(place(
                     &node.original_file_path,
@@ -167,7 +178,10 @@ impl Text {
                     self.lines.get(row).copied().unwrap_or(1),
                     None,
                 ))
-                .help(error.to_string())
+                .help(format!(
+                    "mend the cell, or give `{}` another type in the seed's `column_types`",
+                    self.names[index]
+                ))
                 .into())
             }
         }
@@ -175,6 +189,13 @@ impl Text {
 }
 
 fn convert(column: &StringArray, wanted: &DataType) -> Result<ArrayRef, arrow::error::ArrowError> {
+    let with_seconds: StringArray;
+    let column = if matches!(wanted, DataType::Timestamp(..)) {
+        with_seconds = column.iter().map(|cell| cell.map(full_time)).collect();
+        &with_seconds
+    } else {
+        column
+    };
     cast_with_options(
         column,
         wanted,
@@ -183,6 +204,19 @@ fn convert(column: &StringArray, wanted: &DataType) -> Result<ArrayRef, arrow::e
             ..CastOptions::default()
         },
     )
+}
+
+/// A time that ends with its minutes, `2021-01-01 00:00`, with seconds.
+fn full_time(cell: &str) -> Cow<'_, str> {
+    let digits = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    match cell.trim_end().rsplit_once(':') {
+        Some((before, minutes))
+            if digits(minutes) && !before.contains(':') && !before.contains('+') =>
+        {
+            Cow::Owned(format!("{before}:{minutes}:00"))
+        }
+        _ => Cow::Borrowed(cell),
+    }
 }
 
 /// The stored type of a SQL type's name.

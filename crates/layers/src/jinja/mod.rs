@@ -262,10 +262,17 @@ impl Jinja {
         if !blocks::has_jinja(text) {
             return Ok(Value::from(text));
         }
-        match blocks::single_expression(text) {
+        let value = match blocks::single_expression(text) {
             Some(expression) => self.evaluate(file, expression, frame, &[]),
             None => self.render(file, text, frame).map(Value::from),
-        }
+        };
+        value.map_err(|mut diagnostic| {
+            // A place in the string is none in the file that it stands in.
+            if diagnostic.file.as_deref() == Some(file) {
+                diagnostic.location = None;
+            }
+            diagnostic
+        })
     }
 
     /// Every string of a YAML value through [`Self::native`].
@@ -310,6 +317,10 @@ impl Jinja {
                 inner = Some(diagnostic.clone());
             }
             cause = next.source();
+        }
+        // What is wrong in another file is shown there, not where it was asked for.
+        if let Some(diagnostic) = inner.take_if(|diagnostic| diagnostic.file.is_some()) {
+            return diagnostic;
         }
         let mut diagnostic = inner.unwrap_or_else(|| self.explain(located));
         let name = located.name().unwrap_or_default();
@@ -357,6 +368,19 @@ impl Jinja {
                 .chain(BUILTINS.iter().map(|builtin| builtin.0));
             return Diagnostic::new(format!("`{name}` is no macro or function"))
                 .nearest(name, known);
+        }
+        // A package that is not there is an undefined value with methods.
+        if error.kind() == ErrorKind::UnknownMethod
+            && let Some((_, rest)) = detail.split_once("(`")
+            && let Some((name, _)) = rest.split_once("` is undefined)")
+        {
+            return Diagnostic::new(format!("there is no package or value `{name}`")).help(
+                "packages are read from dbt_packages/: `dbt deps` puts them there, as packages.yml says",
+            );
+        }
+        // What the functions of templates say is a sentence of its own.
+        if error.kind() == ErrorKind::InvalidOperation && !detail.is_empty() {
+            return Diagnostic::new(detail);
         }
         let kind = error.kind().to_string();
         Diagnostic::new(if detail.is_empty() {

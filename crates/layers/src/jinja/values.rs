@@ -23,17 +23,15 @@ pub fn serialized<T: serde::Serialize>(value: T) -> Value {
 /// A literal's lists and maps, all the way down, as ones that can be changed.
 pub fn mutable(value: &Value) -> Value {
     match value.kind() {
+        ValueKind::Seq if is::<List>(value) => value.clone(),
         ValueKind::Seq => match value.try_iter() {
             Ok(items) => {
                 Value::from_object(List(Mutex::new(items.map(|item| mutable(&item)).collect())))
             }
             Err(_) => value.clone(),
         },
-        ValueKind::Map
-            if value
-                .as_object()
-                .is_none_or(|object| object.downcast_ref::<Map>().is_none()) =>
-        {
+        // A relation is a map that does not tell its keys.
+        ValueKind::Map if !is::<Map>(value) && value.len().is_some() => {
             Value::from_object(Map(Mutex::new(
                 pairs(value)
                     .into_iter()
@@ -43,6 +41,10 @@ pub fn mutable(value: &Value) -> Value {
         }
         _ => value.clone(),
     }
+}
+
+fn is<T: Object + 'static>(value: &Value) -> bool {
+    value.downcast_object_ref::<T>().is_some()
 }
 
 /// What Python's values know and the engine's do not: the methods of texts, lists and maps.
@@ -114,18 +116,18 @@ impl Object for List {
         match method {
             "append" => {
                 let item: Value = only(args)?;
-                lock(&self.0).push(item);
+                lock(&self.0).push(mutable(&item));
             }
             "extend" => {
                 let more: Value = only(args)?;
-                let more: Vec<Value> = more.try_iter()?.collect();
+                let more: Vec<Value> = more.try_iter()?.map(|item| mutable(&item)).collect();
                 lock(&self.0).extend(more);
             }
             "insert" => {
                 let (at, item): (usize, Value) = from_args(args)?;
                 let mut items = lock(&self.0);
                 let at = at.min(items.len());
-                items.insert(at, item);
+                items.insert(at, mutable(&item));
             }
             "remove" => {
                 let item: Value = only(args)?;
@@ -187,7 +189,7 @@ impl Object for Map {
                 if let Some(found) = self.get_value(&key) {
                     return Ok(found);
                 }
-                let default = default.unwrap_or(Value::from(()));
+                let default = mutable(&default.unwrap_or(Value::from(())));
                 self.put(key, default.clone());
                 Ok(default)
             }
@@ -211,6 +213,8 @@ impl Object for Map {
 
 impl Map {
     fn put(&self, key: Value, item: Value) {
+        // `d.update({k: []})`, then `d[k].append(…)`: a literal can be changed wherever it went.
+        let item = mutable(&item);
         let mut entries = lock(&self.0);
         match entries.iter_mut().find(|(other, _)| *other == key) {
             Some(entry) => entry.1 = item,

@@ -330,6 +330,9 @@ impl Target {
                 Diagnostic::new(format!("the profile `{wanted}` has no target `{name}`"));
             let diagnostic = match nearest(&name, known.iter().copied()) {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                None if known.is_empty() => {
+                    diagnostic.help(format!("write it under `outputs:` of `{wanted}`"))
+                }
                 None => diagnostic.help(format!("its targets are: {}", known.join(", "))),
             };
             return Err(file.at_key(diagnostic, "outputs", None).into());

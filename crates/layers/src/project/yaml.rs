@@ -48,7 +48,13 @@ pub fn parse(shown: &str, text: &str) -> Result<Yaml> {
             .next()
             .unwrap_or(&message)
             .to_owned();
-        let diagnostic = Diagnostic::new(format!("not valid YAML: {message}"));
+        let mut diagnostic = Diagnostic::new(format!("not valid YAML: {message}"));
+        let line = error
+            .location()
+            .and_then(|at| text.lines().nth(at.line().saturating_sub(1)));
+        if line.is_some_and(|line| line.trim_start_matches(' ').starts_with('\t')) {
+            diagnostic = diagnostic.help("indent with spaces: YAML takes no tabs");
+        }
         match error.location() {
             Some(at) => diagnostic
                 .at(place(shown, text, at.line(), Some(at.column())))
@@ -77,15 +83,59 @@ impl File {
 
     /// A message at the line of the key, after the line of `name: <after>` when that is given.
     pub fn at_key(&self, diagnostic: Diagnostic, key: &str, after: Option<&str>) -> Diagnostic {
-        let from = after
-            .and_then(|name| self.at_name(Diagnostic::new(""), name).location)
-            .map_or(0, |location| location.line);
+        let from = after.map_or(0, |name| self.line_of_name(name, 0));
+        self.at_key_from(diagnostic, key, from)
+    }
+
+    /// A message about the test `key` of a table, or of a column of it: at the test's line, unless it is about another file,
+    /// such as the test's macro.
+    pub fn at_test(
+        &self,
+        mut diagnostic: Diagnostic,
+        key: &str,
+        table: &str,
+        column: Option<&str>,
+    ) -> Diagnostic {
+        if diagnostic
+            .file
+            .as_ref()
+            .is_some_and(|file| *file != self.path)
+        {
+            return diagnostic;
+        }
+        // What was rendered is a call that stands in no file.
+        diagnostic.location = None;
+        let table = self.line_of_name(table, 0);
+        let from = column.map_or(table, |column| self.line_of_name(column, table));
+        self.at_key_from(diagnostic, key, from)
+    }
+
+    /// The line (from 1) of `name: <name>` at or below a line, or the first with the word; that line if there is none.
+    fn line_of_name(&self, name: &str, from: usize) -> usize {
+        let named = |line: &str| {
+            let line = line.trim_start_matches([' ', '-', '{']);
+            line.strip_prefix("name:").is_some_and(|rest| {
+                let rest = rest.split([',', '}']).next().unwrap_or_default();
+                rest.trim().trim_matches(['"', '\'']) == name
+            })
+        };
+        let find = |fits: &dyn Fn(&str) -> bool| {
+            let mut below = self.text.lines().enumerate().skip(from.saturating_sub(1));
+            below
+                .find(|(_, line)| fits(line))
+                .map(|(index, _)| index + 1)
+        };
+        find(&named)
+            .or_else(|| find(&|line| line.contains(name)))
+            .unwrap_or(from)
+    }
+
+    fn at_key_from(&self, diagnostic: Diagnostic, key: &str, from: usize) -> Diagnostic {
+        // A test may be written with its package before it.
         let is_key = |text: &str| {
-            let text = text.trim_start_matches([' ', '-', '+']);
-            text == key
-                || text
-                    .strip_prefix(key)
-                    .is_some_and(|rest| rest.trim_start().starts_with(':'))
+            let written = text.trim_start_matches([' ', '-', '+']);
+            let written = written.split(':').next().unwrap_or_default().trim_end();
+            written == key || written.rsplit('.').next() == Some(key)
         };
         match self
             .text

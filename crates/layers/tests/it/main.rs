@@ -6,5 +6,6 @@
 )]
 
 mod engine;
+mod messages;
 mod packages;
 mod project;

@@ -119,6 +119,7 @@ function nodePage(id, chosen) {
     h("div", { class: "description" }, node.description ? markdown(node.description) : h("p", { class: "none" }, "No description.")),
     aboutNode(id, node),
     node.type === "test" || node.type === "exposure" ? null : section("Columns", "columns", columnTable(id, node, chosen)),
+    DATA.left_out[id] ? section("Without lineage", "errors", h("pre", { class: "error" }, DATA.left_out[id])) : null,
     drawn && node.type !== "exposure" ? columnPanel(id, node, chosen) : null,
     drawn ? section("Lineage", "lineage", nodeGraph(around(id, 2, 2), id, false), h("p", {}, h("a", { href: hash("graph", id) }, "Open in the graph"))) : null,
     sqlPanel(node),
@@ -156,7 +157,7 @@ function homePage() {
     h("h1", {}, DATA.project),
     h("div", { class: "description" }, markdown(DATA.overview)),
     h("div", { class: "counts" }, kinds.map(([type, many]) => h("div", {}, h("strong", {}, number(many)), " ", plural(type, many)))),
-    DATA.errors.length ? section("Not known", "errors", DATA.errors.map((error) => h("pre", { class: "error" }, error))) : null,
+    Object.keys(DATA.left_out).length ? section("Without lineage", "errors", Object.entries(DATA.left_out).map(([id, why]) => [h("p", {}, nodeLink(id)), h("pre", { class: "error" }, why)])) : null,
     section("Last run", "last-run",
       results.length === 0 ? h("p", { class: "none" }, "No results: run `build`, then `docs generate` once more.") : [
         h("p", {}, `${results.length - wrong.length} of ${results.length} nodes ended well`, DATA.results_at ? ", " + moment(DATA.results_at) : "", "."),

@@ -1,16 +1,17 @@
 //! A relation as templates see it.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-use minijinja::value::{Object, ObjectRepr, Value};
+use minijinja::value::{DynObject, Enumerator, Object, ObjectRepr, Value};
 use minijinja::{Error, State};
 
 use crate::jinja::calls::{unknown_method, with_default};
 use crate::manifest::Relation;
 
 /// A relation in a template: prints as quoted SQL, with dbt's attributes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RelationValue {
     /// A table or view of the lake.
     Table(Relation),
@@ -45,6 +46,10 @@ impl Object for RelationValue {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
         // Packages tell a relation from a text by this.
         ObjectRepr::Map
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::NonEnumerable
     }
 
     fn is_true(self: &Arc<Self>) -> bool {
@@ -91,6 +96,12 @@ impl Object for RelationValue {
             }
             _ => Err(unknown_method()),
         }
+    }
+
+    /// Relations are the keys of maps in packages: each is equal to itself alone.
+    fn custom_cmp(self: &Arc<Self>, other: &DynObject) -> Option<Ordering> {
+        let other = other.downcast_ref::<Self>()?;
+        Some(self.as_ref().cmp(other))
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -85,9 +85,7 @@ pub fn follow_references(graph: &Graph, drafts: &mut [Draft]) -> Result<()> {
 fn at_mention(diagnostic: Diagnostic, draft: &Draft, name: &str) -> Diagnostic {
     let file = &draft.node.original_file_path;
     if let Some(generic) = &draft.generic {
-        return generic
-            .file
-            .at_key(diagnostic, &generic.key, Some(&generic.table));
+        return generic.placed(diagnostic);
     }
     let quoted = [format!("'{name}'"), format!("\"{name}\"")];
     for (index, line) in draft.node.raw_code.lines().enumerate() {
@@ -134,7 +132,8 @@ fn visit<'a>(
         let diagnostic = Diagnostic::new(format!(
             "models read each other in a circle: {}",
             names.join(" → ")
-        ));
+        ))
+        .help("let one of them read what the next one reads, instead of it");
         let next = names.get(1).copied().unwrap_or_default();
         return Err(at_mention(diagnostic, draft, next).into());
     }

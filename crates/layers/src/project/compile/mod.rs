@@ -179,11 +179,7 @@ impl Compiler<'_> {
                 &generic.target,
                 &frame,
             )
-            .map_err(|diagnostic| {
-                generic
-                    .file
-                    .at_key(diagnostic, &generic.key, Some(&generic.table))
-            })?,
+            .map_err(|diagnostic| generic.placed(diagnostic))?,
             None => self.jinja.render_with(
                 &node.original_file_path,
                 &node.raw_code,

@@ -7,6 +7,7 @@ use serde_norway::{Mapping, Value as Yaml};
 
 use super::Parser;
 use super::files::below;
+use crate::diagnostics::Diagnostic;
 use crate::jinja::context::{Captured, Frame, Ref};
 use crate::manifest::{Node, Relation, ResourceType};
 use crate::project::yaml::File;
@@ -42,6 +43,16 @@ pub struct Generic {
     pub key: String,
     /// The name of the table that it stands under.
     pub table: String,
+}
+
+impl Generic {
+    /// A message where the YAML has the test, unless it is about another file.
+    pub fn placed(&self, diagnostic: Diagnostic) -> Diagnostic {
+        let column = self.arguments.get("column_name").and_then(Yaml::as_str);
+        let column = column.map(|name| name.trim_matches('"'));
+        self.file
+            .at_test(diagnostic, &self.key, &self.table, column)
+    }
 }
 
 impl Draft {

@@ -73,14 +73,16 @@ impl Parser<'_> {
             };
             let diagnostic = Diagnostic::new(format!("there is no generic test `{full}`"))
                 .nearest(name, self.jinja.generic_tests());
-            self.errors.push(file.at_key(diagnostic, name, None).into());
+            let (_, table) = names_of(target);
+            let diagnostic = file.at_test(diagnostic, name, table, test.column.as_deref());
+            self.errors.push(diagnostic.into());
             return;
         }
         match self.generic_draft(file, test, target, attached) {
             Ok(draft) => self.drafts.push(draft),
             Err(diagnostic) => {
                 let (_, table) = names_of(target);
-                let diagnostic = file.at_key(diagnostic, name, Some(table));
+                let diagnostic = file.at_test(diagnostic, name, table, test.column.as_deref());
                 self.errors.push(diagnostic.into());
             }
         }

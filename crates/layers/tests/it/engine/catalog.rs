@@ -1,6 +1,6 @@
 //! What the docs know of a lake: types, sizes, lineage, and what is said when it cannot be known.
 
-use goldrecord_layers::engine::catalog;
+use goldrecord_layers::engine::{catalog, column_lineage};
 
 use super::support::{Bench, row};
 
@@ -39,14 +39,32 @@ async fn the_catalog_has_types_sizes_and_lineage() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_model_that_cannot_be_planned_leaves_what_is_in_the_lake() {
-    let bench = Bench::new(&[FACT]);
+async fn a_model_that_cannot_be_planned_takes_only_those_that_read_it_along() {
+    let wrong = ("models/wrong.sql", "select nothing from {{ ref('fct') }}");
+    let after = ("models/after.sql", "select * from {{ ref('wrong') }}");
+    let bench = Bench::new(&[FACT, VIEW]);
     bench.events(&[row("a", 10, 1, "Home")]).await;
     bench.build().await;
-    bench.write("models/wrong.sql", "select nothing from {{ ref('fct') }}");
-    let catalog = catalog(&bench.manifest(), &bench.lake).await.unwrap();
+    for (path, text) in [wrong, after] {
+        bench.write(path, text);
+    }
+    let manifest = bench.manifest();
+    let catalog = catalog(&manifest, &bench.lake).await.unwrap();
     assert!(catalog.errors[0].contains("no column `nothing`"));
+    let left_out: Vec<&str> = catalog.left_out.keys().map(String::as_str).collect();
+    assert_eq!(left_out, ["model.shop.after", "model.shop.wrong"]);
+    assert_eq!(
+        catalog.left_out["model.shop.after"],
+        "it reads wrong, which cannot be planned"
+    );
     let fact = &catalog.tables["model.shop.fct"];
     assert_eq!(fact.stored.map(|stored| stored.rows), Some(1));
-    assert!(catalog.lineage.is_empty());
+    let known: Vec<&str> = catalog.lineage.keys().map(String::as_str).collect();
+    assert_eq!(known, ["model.shop.fct", "model.shop.seen"]);
+
+    let all = manifest.nodes.keys().cloned().collect();
+    let listed = column_lineage(&manifest, &bench.lake, &all).await.unwrap();
+    let why = listed["model.shop.wrong"]["left_out"].as_str().unwrap();
+    assert!(why.contains("no column `nothing`"), "{why}");
+    assert!(listed["model.shop.seen"]["columns"]["who"].is_array());
 }
