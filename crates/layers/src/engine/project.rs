@@ -3,6 +3,7 @@
 mod unplanned;
 mod versions;
 
+use unplanned::made_here;
 pub use unplanned::{Unplanned, Why};
 pub use versions::versions;
 
@@ -227,34 +228,10 @@ impl<'a> Project<'a> {
                 Some(Planned::Snapshot(planned)) => Ok(relations::planned(&planned.table.schema)),
                 Some(Planned::Seed(seed)) => Ok(relations::planned(&seed.schema())),
                 _ => leaf(upstream, &self.tables, node, None)
-                    .map_err(|error| self.made_here(error, upstream)),
+                    .map_err(|error| made_here(self.manifest, error, upstream)),
             },
         )
         .await
-    }
-
-    /// The error that a source has no table yet; where a seed or model of the project makes that table, it says so.
-    fn made_here(&self, error: Error, source: &Node) -> Error {
-        let maker = self.manifest.nodes.values().find(|node| {
-            node.is_built()
-                && node.resource_type != ResourceType::Source
-                && node.relation == source.relation
-        });
-        match (error, maker) {
-            (Error::NoTable { reader, table, .. }, Some(maker)) => {
-                let (kind, name) = (maker.resource_type, &maker.name);
-                let mend = format!(
-                    "the {kind} {name} makes it, which nothing tells this build: build that first (--select {name}), or read it with \
-                     ref('{name}')"
-                );
-                Error::NoTable {
-                    reader,
-                    table,
-                    mend,
-                }
-            }
-            (error, _) => error,
-        }
     }
 
     /// A session over what a node reads; `leaf` gives the relation of a table, views are planned

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::Error;
+use crate::manifest::{Manifest, Node, ResourceType};
 
 /// A node without a plan.
 #[derive(Debug)]
@@ -38,5 +39,29 @@ impl fmt::Display for Why {
             Self::Broken(error) => error.fmt(f),
             Self::Reads(name) => write!(f, "it reads {name}, which cannot be planned"),
         }
+    }
+}
+
+/// The error that a source has no table yet; where a seed or model of the project makes that table, it says so.
+pub fn made_here(manifest: &Manifest, error: Error, source: &Node) -> Error {
+    let maker = manifest.nodes.values().find(|node| {
+        node.is_built()
+            && node.resource_type != ResourceType::Source
+            && node.relation == source.relation
+    });
+    match (error, maker) {
+        (Error::NoTable { reader, table, .. }, Some(maker)) if source.source_name.is_some() => {
+            let (kind, name) = (maker.resource_type, &maker.name);
+            let mend = format!(
+                "the {kind} {name} makes it, which nothing tells this build: build that first (--select {name}), or read it with \
+                 ref('{name}')"
+            );
+            Error::NoTable {
+                reader,
+                table,
+                mend,
+            }
+        }
+        (error, _) => error,
     }
 }

@@ -99,7 +99,7 @@ async fn a_broken_contract_stops_the_build_before_any_write() {
     for (columns, says) in [
         (
             page.clone() + &promised("n", "integer"),
-            "`n` is Int64 and is promised to be integer, Int32",
+            "`n` is bigint and is promised to be integer",
         ),
         (page.clone(), "`n` is selected and not promised"),
         (
