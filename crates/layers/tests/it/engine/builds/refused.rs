@@ -80,7 +80,7 @@ async fn a_cell_of_another_type_is_shown_with_its_line() {
     bench.events(&[]).await;
     let error = bench.failure().await;
     assert!(
-        error.contains("levels: `two` in column `rank` is no Int32")
+        error.contains("levels: `two` in column `rank` of row 2 is no integer")
             && error.contains("seeds/levels.csv:3"),
         "{error}"
     );
