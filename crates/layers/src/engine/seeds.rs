@@ -153,38 +153,36 @@ impl Text {
 
     fn typed(&self, node: &Node, index: usize, wanted: &DataType) -> Result<ArrayRef> {
         let column = &self.columns[index];
-        match convert(column, wanted) {
-            Ok(column) => Ok(column),
-            Err(_) => {
-                // The first cell that does not convert alone is the one to show.
-                let row = (0..column.len())
-                    .find(|row| convert(&column.slice(*row, 1), wanted).is_err())
-                    .unwrap_or_default();
-                let cell = if column.is_valid(row) {
-                    column.value(row)
-                } else {
-                    ""
-                };
-                Err(Diagnostic::new(format!(
-                    "{}: `{cell}` in column `{}` of row {} is no {}",
-                    node.name,
-                    self.names[index],
-                    row + 1,
-                    sql_name(wanted)
-                ))
-                .at(place(
-                    &node.original_file_path,
-                    &self.content,
-                    self.lines.get(row).copied().unwrap_or(1),
-                    None,
-                ))
-                .help(format!(
-                    "mend the cell, or give `{}` another type in the seed's `column_types`",
-                    self.names[index]
-                ))
-                .into())
-            }
+        if let Ok(column) = convert(column, wanted) {
+            return Ok(column);
         }
+        // The first cell that does not convert alone is the one to show.
+        let row = (0..column.len())
+            .find(|row| convert(&column.slice(*row, 1), wanted).is_err())
+            .unwrap_or_default();
+        let cell = if column.is_valid(row) {
+            column.value(row)
+        } else {
+            ""
+        };
+        Err(Diagnostic::new(format!(
+            "{}: `{cell}` in column `{}` of row {} is no {}",
+            node.name,
+            self.names[index],
+            row + 1,
+            sql_name(wanted)
+        ))
+        .at(place(
+            &node.original_file_path,
+            &self.content,
+            self.lines.get(row).copied().unwrap_or(1),
+            None,
+        ))
+        .help(format!(
+            "mend the cell, or give `{}` another type in the seed's `column_types`",
+            self.names[index]
+        ))
+        .into())
     }
 }
 

@@ -180,7 +180,7 @@ impl Object for Map {
                 let more: Value = only(args)?;
                 let more = pairs(&more);
                 for (key, item) in more {
-                    self.put(key, item);
+                    self.put(key, &item);
                 }
                 Ok(Value::from(()))
             }
@@ -190,7 +190,7 @@ impl Object for Map {
                     return Ok(found);
                 }
                 let default = mutable(&default.unwrap_or(Value::from(())));
-                self.put(key, default.clone());
+                self.put(key, &default);
                 Ok(default)
             }
             "pop" => {
@@ -212,9 +212,9 @@ impl Object for Map {
 }
 
 impl Map {
-    fn put(&self, key: Value, item: Value) {
+    fn put(&self, key: Value, item: &Value) {
         // `d.update({k: []})`, then `d[k].append(…)`: a literal can be changed wherever it went.
-        let item = mutable(&item);
+        let item = mutable(item);
         let mut entries = lock(&self.0);
         match entries.iter_mut().find(|(other, _)| *other == key) {
             Some(entry) => entry.1 = item,
