@@ -16,7 +16,7 @@ use std::time::Instant;
 use clap::Args;
 use datafusion::prelude::SessionContext;
 use goldrecord_lake::Lake;
-use goldrecord_layers::engine::{self, BuildOptions};
+use goldrecord_layers::engine::{self, BuildOptions, Kept};
 use goldrecord_layers::manifest::Manifest;
 use goldrecord_layers::reporter::{BuildReport, Status};
 use goldrecord_layers::{project, published};
@@ -256,6 +256,7 @@ async fn build(
             config.layers.threads
         },
         memory: config.layers.memory.0 as usize,
+        kept: Kept::beside(config.layers.memory.0 as usize),
         ..defaults
     };
     let stage = progress.stage(

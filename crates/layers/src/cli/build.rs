@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::arguments::{Cli, Run};
 use super::{Exit, configuration, leave, picked};
 use crate::artifacts::{Invocation, RUN_RESULTS, Recorder, run_results_json};
-use crate::engine::{self, BuildOptions};
+use crate::engine::{self, BuildOptions, Kept};
 use crate::manifest::ResourceType::{Model, Seed, Snapshot, Test};
 use crate::manifest::{Manifest, ResourceType};
 use crate::output::Printer;
@@ -150,6 +150,7 @@ pub(super) fn options(
         selected,
         threads: threads(cli, manifest, config),
         memory: config.layers.memory.0 as usize,
+        kept: Kept::beside(config.layers.memory.0 as usize),
         spill_dir: config.layers.spill_dir.clone(),
         spill_limit: config.layers.spill_limit.0,
         publish: manifest.target == config.layers.target,

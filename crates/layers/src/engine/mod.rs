@@ -15,8 +15,10 @@ mod copies;
 mod explain;
 mod incremental;
 pub(crate) mod introspect;
+mod kept;
 pub(crate) mod lineage;
 mod memory;
+mod new_rows;
 mod order;
 mod plan;
 pub(crate) mod project;
@@ -34,11 +36,13 @@ pub(crate) mod ways;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use build::build;
 pub use catalog::{Catalog, Stored, Table, catalog};
 pub use column_lineage::columns as column_lineage;
 pub use explain::{Explanation, explain};
+pub use kept::Kept;
 pub use show::show;
 
 use crate::Result;
@@ -50,10 +54,12 @@ use goldrecord_lake::Lake;
 pub struct BuildOptions {
     /// Unique ids of the models, seeds and tests to run; others in it are passed over.
     pub selected: BTreeSet<String>,
-    /// How many models at once, and how many partitions a query.
+    /// How many models at once; a query has as many partitions, up to one for each core.
     pub threads: usize,
     /// Bytes that queries may hold in memory together before they spill to disk.
     pub memory: usize,
+    /// What was read of files, for later queries and builds.
+    pub kept: Arc<Kept>,
     /// Where they spill; without it `$TMPDIR`, else `/var/tmp`.
     pub spill_dir: Option<PathBuf>,
     /// How many bytes of that disk they may take together.
@@ -68,10 +74,12 @@ pub struct BuildOptions {
 
 impl Default for BuildOptions {
     fn default() -> Self {
+        let memory = 2 << 30;
         Self {
             selected: BTreeSet::new(),
             threads: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
-            memory: 2 << 30,
+            memory,
+            kept: Kept::beside(memory),
             spill_dir: None,
             spill_limit: 100 << 30,
             full_refresh: false,

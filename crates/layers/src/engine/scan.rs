@@ -11,7 +11,6 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, DFSchema, ScalarValue, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -25,6 +24,7 @@ use object_store::path::Path;
 use serde_json::Value;
 
 use super::conform::Conforming;
+use super::kept::{Kept, KeptReaders};
 use super::session::store_url;
 
 /// A list of files of one table, read as one relation.
@@ -246,10 +246,11 @@ impl TableProvider for LakeScan {
             self.scanned.fields()[..self.scanned.fields().len() - self.partitions.len()].to_vec(),
         );
         let url = store_url();
-        let readers = CachedParquetFileReaderFactory::new(
-            state.runtime_env().object_store(&url)?,
-            state.runtime_env().cache_manager.get_file_metadata_cache(),
-        );
+        let kept = state
+            .config()
+            .get_extension::<Kept>()
+            .expect("an engine's sessions keep what they read");
+        let readers = KeptReaders::new(state.runtime_env().object_store(&url)?, kept);
         let columns = TableSchema::builder(Arc::new(in_files))
             .with_table_partition_cols(self.partitions.clone())
             .build();

@@ -46,11 +46,15 @@ impl Engine {
     /// of the memory: they plan, or run one query for somebody who looks on; builds run each query
     /// in a [`Share`].
     pub fn new(lake: &Lake, options: &BuildOptions) -> Result<Self> {
+        // More models than cores hide the waits for the lake; more partitions of a query than cores hide nothing.
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let partitions = options.threads.clamp(1, cores);
         let mut config = SessionConfig::new()
-            .with_target_partitions(options.threads.max(1))
+            .with_target_partitions(partitions)
             .with_default_catalog_and_schema(DATABASE, DEFAULT_SCHEMA)
             .with_create_default_catalog_and_schema(false)
-            .with_information_schema(true);
+            .with_information_schema(true)
+            .with_extension(Arc::clone(&options.kept));
         config.options_mut().sql_parser.collect_spans = true;
         let pool = TrackConsumersPool::new(
             FairSpillPool::new(options.memory),

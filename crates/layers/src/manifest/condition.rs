@@ -56,6 +56,11 @@ impl Condition {
         })
     }
 
+    /// Whether it holds for any failure: for every number but 0.
+    pub const fn is_any(self) -> bool {
+        !self.holds(0) && self.holds(1) && self.holds(2)
+    }
+
     /// Whether it holds for so many failures.
     pub const fn holds(self, failures: i64) -> bool {
         match self.comparison {

@@ -6,13 +6,22 @@ use futures::StreamExt;
 use sha2::{Digest, Sha256};
 
 use super::{Ended, Run, lock};
-use crate::engine::checks;
 use crate::engine::memory::Effort;
-use crate::engine::project::{self, Versions, is_view};
+use crate::engine::project::{self, Leaf, Versions, is_view};
 use crate::engine::stage::Staged;
+use crate::engine::{checks, new_rows, plan, relations};
 use crate::manifest::Node;
 use crate::reporter::{NodeResult, Status};
 use crate::{Error, Result};
+
+/// Which files of a staged table a test reads.
+#[derive(Clone, Copy, Debug)]
+enum Files {
+    /// Those that will be live.
+    All,
+    /// Those that come.
+    New,
+}
 
 impl Run<'_> {
     /// Run the node's tests. What the node ended with when one of them blocks it.
@@ -68,7 +77,9 @@ impl Run<'_> {
         let index = self.start(test);
         let started = Instant::now();
         let read = self.read_by(test, versions);
-        let known = staged.is_none() && self.passed_before.get(&test.unique_id) == Some(&read);
+        let known = staged.is_none()
+            && self.passed_before.get(&test.unique_id) == Some(&read)
+            && !self.tells_time(test);
         let only_tests = self.build.is_none();
         let outcome = if known && !only_tests && !self.options.full_refresh {
             Ok(None)
@@ -123,14 +134,31 @@ impl Run<'_> {
         versions: &Versions,
         staged: Option<(&Node, &Staged)>,
     ) -> Result<checks::Verdict> {
-        let leaf = |upstream: &Node| match staged {
+        let over = |upstream: &Node, files: Files| match staged {
             Some((node, staged)) if node.unique_id == upstream.unique_id => {
                 let mut versions = versions.clone();
                 versions.insert(node.unique_id.clone(), staged.defined.clone());
-                project::leaf(upstream, &versions, test, Some(staged.files()))
+                let files = match files {
+                    Files::All => staged.files(),
+                    Files::New => staged.adds.clone(),
+                };
+                project::leaf(upstream, &versions, test, Some(files))
             }
             _ => project::leaf(upstream, versions, test, None),
         };
+        let files = match staged {
+            Some((node, staged))
+                if self.found_nothing(test, node, versions, staged)
+                    && self
+                        .decided_by_new_rows(test, node, &|upstream| over(upstream, Files::New))
+                        .await? =>
+            {
+                Files::New
+            }
+            _ => Files::All,
+        };
+        tracing::debug!(test = test.name, ?files, "testing");
+        let leaf = |upstream: &Node| over(upstream, files);
         let mut effort = Effort::Usual;
         loop {
             let share = self.project.engine.share(effort).await?;
@@ -146,25 +174,49 @@ impl Run<'_> {
         }
     }
 
+    /// Whether the test is known to have found nothing in the table as it is, whose rows stay of the same types, while
+    /// everything else that it reads is as it was.
+    fn found_nothing(
+        &self,
+        test: &Node,
+        node: &Node,
+        versions: &Versions,
+        staged: &Staged,
+    ) -> bool {
+        let is_same = versions
+            .get(&node.unique_id)
+            .is_some_and(|live| live.schema == staged.defined.schema);
+        is_same
+            && !self.options.full_refresh
+            && !self.tells_time(test)
+            && test.config.warn_if.is_any()
+            && test.config.fail_calc.trim() == "count(*)"
+            && self.passed_before.get(&test.unique_id) == Some(&self.read_by(test, versions))
+    }
+
+    /// Whether the rows of the staged files say by themselves whether it still does.
+    async fn decided_by_new_rows(&self, test: &Node, node: &Node, leaf: Leaf<'_>) -> Result<bool> {
+        let Some(relation) = &node.relation else {
+            return Ok(false);
+        };
+        let session = self
+            .project
+            .session_in(self.project.engine, test, leaf)
+            .await?;
+        let sql = test.compiled_code.as_deref().unwrap_or_default();
+        let plan = plan::logical(&session, test, sql).await?;
+        Ok(session.state().optimize(&plan).is_ok_and(|plan| {
+            new_rows::suffice(&plan, &relations::reference(relation).to_string())
+        }))
+    }
+
     /// A test's SQL and the versions of the tables that it reads, in short.
     pub(super) fn read_by(&self, test: &Node, versions: &Versions) -> String {
         let mut tables: Vec<&Node> = self.project.tables_of(test);
         tables.sort_by(|a, b| a.unique_id.cmp(&b.unique_id));
         let mut hash = Sha256::new().chain_update(&test.fingerprint);
-        let mut views: Vec<&Node> = self
-            .project
-            .reads(test)
-            .into_iter()
-            .filter(|node| is_view(node))
-            .collect();
-        while let Some(view) = views.pop() {
+        for view in self.views_of(test) {
             hash.update(&view.fingerprint);
-            views.extend(
-                self.project
-                    .reads(view)
-                    .into_iter()
-                    .filter(|node| is_view(node)),
-            );
         }
         for table in tables {
             if let Some(snapshot) = versions.get(&table.unique_id) {
@@ -173,6 +225,33 @@ impl Run<'_> {
         }
         format!("{:x}", hash.finalize())
     }
+
+    /// The views that a test reads, over others too.
+    fn views_of(&self, test: &Node) -> Vec<&Node> {
+        let of = |node: &Node| -> Vec<&Node> {
+            self.project
+                .reads(node)
+                .into_iter()
+                .filter(|node| is_view(node))
+                .collect()
+        };
+        let mut found = Vec::new();
+        let mut next = of(test);
+        while let Some(view) = next.pop() {
+            found.push(view);
+            next.extend(of(view));
+        }
+        found
+    }
+
+    /// Whether a test may find something in rows in which it found nothing a moment ago.
+    fn tells_time(&self, test: &Node) -> bool {
+        self.views_of(test)
+            .into_iter()
+            .chain([test])
+            .any(|node| new_rows::tells_time(node.compiled_code.as_deref().unwrap_or_default()))
+    }
+
     /// What the node's tests read was never committed.
     pub(super) fn forget_tests(&self, node: &Node) {
         for unique_id in self.order.tests.get(&node.unique_id).into_iter().flatten() {

@@ -85,7 +85,6 @@ fn lacks(error: &Error) -> Option<Lacking> {
 #[derive(Debug)]
 pub struct Budget {
     memory: usize,
-    threads: usize,
     turns: Arc<Semaphore>,
     shares: u32,
     spill_dir: PathBuf,
@@ -109,11 +108,9 @@ impl Budget {
         spill_dir: Option<PathBuf>,
         spill_limit: u64,
     ) -> Self {
-        let threads = threads.max(1);
         let shares = threads.min(memory / LEAST_SHARE).max(1);
         Self {
             memory,
-            threads,
             turns: Arc::new(Semaphore::new(shares)),
             shares: u32::try_from(shares).unwrap_or(u32::MAX),
             spill_dir: spill_dir.unwrap_or_else(spill::default_dir),
@@ -140,7 +137,6 @@ impl Budget {
         Turn {
             bytes,
             effort,
-            threads: self.threads,
             _permit: permit,
         }
     }
@@ -175,7 +171,6 @@ impl Budget {
 pub struct Turn {
     bytes: usize,
     effort: Effort,
-    threads: usize,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -205,7 +200,7 @@ impl Turn {
         config.options_mut().execution.max_spill_file_size_bytes =
             ConfigNonZeroUsize::try_new(1).expect("one is not zero");
         match self.effort {
-            Effort::Usual => config.with_target_partitions(self.threads),
+            Effort::Usual => config,
             Effort::Frugal => {
                 // A merge join sorts both sides, and sorts spill; it is planned with two partitions or more.
                 config.options_mut().optimizer.prefer_hash_join = false;

@@ -9,6 +9,7 @@ mod shape;
 
 use datafusion::logical_expr::Expr;
 
+pub(crate) use row_wise::has_subquery;
 pub use shape::Shape;
 
 /// What changed in one upstream table since it was last read.

@@ -79,7 +79,7 @@ pub(super) fn row_wise(plan: &LogicalPlan) -> Result<RowWise, String> {
 }
 
 /// Whether an expression reads a subquery; one that cannot be looked through counts as one that does.
-pub(super) fn has_subquery(expr: &Expr) -> bool {
+pub(crate) fn has_subquery(expr: &Expr) -> bool {
     expr.exists(|part| {
         Ok(matches!(
             part,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use goldrecord_layers::engine::{self, BuildOptions};
+use goldrecord_layers::engine::{self, BuildOptions, Kept};
 use goldrecord_layers::reporter::{BuildReport, Silent};
 use goldrecord_service::Shutdown;
 
@@ -97,6 +97,7 @@ async fn build(bench: &Bench, memory: usize, spill_limit: u64) -> BuildReport {
         selected: manifest.nodes.keys().cloned().collect(),
         threads: 2,
         memory,
+        kept: Kept::beside(memory),
         spill_limit,
         full_refresh: true,
         ..BuildOptions::default()
