@@ -1,6 +1,8 @@
-"""minute.py LAKE EVENTS: one more minute in bronze, as if the simulation had gone on.
+"""minute.py last-day LAKE: leave only the last day of bronze. minute.py append LAKE EVENTS: one more minute, as if the
+simulation had gone on.
 
-The newest events of each topic come again with ids of their own, a minute later, as many of each topic as it has of all.
+The newest events of each topic come again with ids of their own, a minute later, as many of each topic as it has of all
+on that day.
 """
 
 import sys
@@ -13,17 +15,28 @@ from deltalake import DeltaTable, write_deltalake
 MINUTE = 60_000_000
 
 
-def newest(table, count):
-    """The last good rows of a table."""
-    last = max(
-        day
-        for day in table.to_pyarrow_table(columns=["event_date"])["event_date"]
-        .unique()
-        .to_pylist()
-        if day is not None
+def tables_of(lake):
+    return {
+        path.name: DeltaTable(str(path)) for path in sorted((lake / "bronze").iterdir())
+    }
+
+
+def last_day(tables):
+    """The last day of which any table has events."""
+    return max(
+        partition["event_date"]
+        for table in tables
+        for partition in table.partitions()
+        if partition["event_date"]
     )
-    rows = table.to_pyarrow_table(partitions=[("event_date", "=", last.isoformat())])
-    rows = rows.filter(compute.equal(rows["_kind"], "good"))
+
+
+def events_of(table, day):
+    rows = table.to_pyarrow_table(partitions=[("event_date", "=", str(day))])
+    return rows.filter(compute.equal(rows["_kind"], "good"))
+
+
+def newest(rows, count):
     order = compute.sort_indices(rows, sort_keys=[("ts", "descending")])
     return rows.take(order[:count])
 
@@ -50,19 +63,20 @@ def later(rows):
 
 
 def main():
-    lake, events = Path(sys.argv[1]), int(sys.argv[2])
-    tables = {
-        path.name: DeltaTable(str(path)) for path in sorted((lake / "bronze").iterdir())
-    }
-    counts = {
-        name: sum(table.get_add_actions(flatten=True).column("num_records").to_pylist())
-        for name, table in tables.items()
-    }
-    total = sum(counts.values())
-    for name, table in tables.items():
-        count = max(1, round(events * counts[name] / total))
+    what, lake = sys.argv[1], Path(sys.argv[2])
+    tables = tables_of(lake)
+    day = last_day(tables.values())
+    if what == "last-day":
+        for table in tables.values():
+            # Whole partitions: the files of that day stay as they are.
+            table.delete(f"event_date < '{day}'")
+        return
+    events = {name: events_of(table, day) for name, table in tables.items()}
+    total = sum(rows.num_rows for rows in events.values())
+    for name, rows in events.items():
+        count = max(1, round(int(sys.argv[3]) * rows.num_rows / total))
         write_deltalake(
-            str(lake / "bronze" / name), later(newest(table, count)), mode="append"
+            str(lake / "bronze" / name), later(newest(rows, count)), mode="append"
         )
 
 

@@ -11,7 +11,7 @@
 {%- endmacro %}
 
 {#
-  The `reach` of a table by local day that draws on so many days before and after its own: outside of UTC, a day's events lie
+  The `reach` of a table by local day that draws on so many days before or after its own: outside of UTC, a day's events lie
   in two UTC days.
 #}
 {% macro reach(days=0) -%}

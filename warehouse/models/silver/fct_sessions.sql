@@ -1,6 +1,6 @@
--- A session belongs to the day it starts on and may run into the next: a day's rows are built from two days' events
--- (`reach`), and the test sessions_within_reach fails when one lasts longer.
-{{ config(partition_by='session_date', meta={'reach': reach(1)}) }}
+-- A session belongs to the day it starts on and may run into the next: its row draws on two days' events (`reach`), and
+-- the test sessions_within_reach fails when one lasts longer.
+{{ config(partition_by='session_date', meta={'reach': {'before': reach(), 'after': reach(1)}}) }}
 
 with sessions as (
     select

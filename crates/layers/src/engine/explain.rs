@@ -134,6 +134,9 @@ fn in_words(way: &Way) -> String {
                 keys.join(", ")
             )
         }
+        Way::ReplaceKeys { key, .. } => {
+            format!("replace keys: the rows of each `{key}` that has rows in the added files")
+        }
         Way::Replace(replace) => format!(
             "replace: the partitions by `{}` that the changed files belong to",
             replace.column

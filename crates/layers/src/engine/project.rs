@@ -28,7 +28,7 @@ use super::seeds::Seed;
 use super::session::Engine;
 use super::snapshots::{self, PlannedSnapshot};
 use super::state::Upstream;
-use super::ways::Shape;
+use super::ways::{Reach, Shape};
 use crate::manifest::{Manifest, Materialized, Node, ResourceType};
 use crate::{Error, Result};
 
@@ -457,18 +457,14 @@ pub fn place(node: &Node) -> (String, Rows) {
     }
 }
 
-/// `meta.reach` in days.
-fn reach(node: &Node) -> Result<i32> {
+/// `meta.reach`.
+fn reach(node: &Node) -> Result<Reach> {
     let Some(value) = node.meta("reach") else {
-        return Ok(0);
+        return Ok(Reach::default());
     };
-    value
-        .as_i64()
-        .and_then(|days| i32::try_from(days).ok())
-        .filter(|days| (0..=366).contains(days))
-        .ok_or_else(|| {
+    Reach::read(value).ok_or_else(|| {
             crate::diagnostics::Diagnostic::new(format!(
-                "{}: `meta.reach` is {value}, and should be a number of days from 0 to 366",
+                "{}: `meta.reach` is {value}, and should be a number of days from 0 to 366, or {{before: days, after: days}}",
                 node.name
             ))
             .in_file(&node.original_file_path)

@@ -1,6 +1,7 @@
 //! Which output partitions the changes touch, and which input files those partitions come from.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
@@ -18,10 +19,11 @@ use crate::{Error, Result};
 /// Values of an output partition column.
 pub type Values = HashSet<ScalarValue>;
 
-/// The output partitions that changed input files belong to.
+/// The output partitions that lie so many days from those that changed input files belong to.
 pub fn partitions(
     session: &SessionContext,
     replace: &Replace,
+    days: RangeInclusive<i32>,
     output: &Field,
     upstreams: &[Upstream],
     differences: &[Difference],
@@ -36,7 +38,7 @@ pub fn partitions(
             .filter(|difference| difference.change.table == *table)
         {
             let files: Vec<&AddFile> = difference.added.iter().chain(&difference.removed).collect();
-            for of_file in outputs(session, exprs, replace.reach, output, upstream, &files)? {
+            for of_file in outputs(session, exprs, days.clone(), output, upstream, &files)? {
                 touched.extend(of_file);
             }
         }
@@ -44,10 +46,12 @@ pub fn partitions(
     Ok(touched)
 }
 
-/// For each table that can be read in part: the live files that the wanted partitions come from.
+/// For each table that can be read in part: the live files from whose partitions the wanted ones lie
+/// so many days.
 pub fn inputs(
     session: &SessionContext,
     replace: &Replace,
+    days: RangeInclusive<i32>,
     output: &Field,
     upstreams: &[Upstream],
     wanted: &Values,
@@ -59,7 +63,7 @@ pub fn inputs(
         };
         let files = upstream.files();
         let refs: Vec<&AddFile> = files.iter().collect();
-        let of_files = outputs(session, exprs, replace.reach, output, upstream, &refs)?;
+        let of_files = outputs(session, exprs, days.clone(), output, upstream, &refs)?;
         let files = files
             .iter()
             .zip(of_files)
@@ -85,7 +89,8 @@ pub fn weights(
         };
         let files = upstream.files();
         let refs: Vec<&AddFile> = files.iter().collect();
-        let of_files = outputs(session, exprs, replace.reach, output, upstream, &refs)?;
+        let days = replace.reach.of_partitions();
+        let of_files = outputs(session, exprs, days, output, upstream, &refs)?;
         for (file, values) in files.iter().zip(of_files) {
             for value in values {
                 *weights.entry(value).or_default() += file.size;
@@ -152,11 +157,11 @@ fn filtered(
         .map_err(Error::engine("filter the touched partitions"))
 }
 
-/// For each file the output partitions that its rows can be part of.
+/// For each file the output partitions of its own, so many days later.
 fn outputs(
     session: &SessionContext,
     exprs: &[Expr],
-    reach: i32,
+    days: RangeInclusive<i32>,
     output: &Field,
     upstream: &Upstream,
     files: &[&AddFile],
@@ -184,7 +189,7 @@ fn outputs(
         let value_of = session
             .create_physical_expr(expr.clone(), &schema)
             .map_err(wrong())?;
-        for days in -reach..=reach {
+        for days in days.clone() {
             let shifted = shift(&rows, days).map_err(|error| wrong()(error.into()))?;
             let values = value_of
                 .evaluate(&shifted)

@@ -1,5 +1,6 @@
 //! A model's rows written as files that no commit names yet.
 
+mod by_key;
 mod incremental;
 mod new_keys;
 mod parts;
@@ -129,6 +130,7 @@ impl Stager<'_> {
                 }
                 self.new_keys(keys, otherwise, &added).await
             }
+            Way::ReplaceKeys { key, otherwise } => self.by_key(key, otherwise).await,
             Way::Replace(replace) => self.replace(replace).await,
         }
     }
@@ -160,8 +162,14 @@ impl Stager<'_> {
     async fn replace(&self, replace: &Replace) -> Result<Staged> {
         let session = self.project.engine.session([]);
         let output = self.output_field(&replace.column);
-        let values =
-            touched::partitions(&session, replace, output, self.upstreams, self.differences)?;
+        let values = touched::partitions(
+            &session,
+            replace,
+            replace.reach.of_partitions(),
+            output,
+            self.upstreams,
+            self.differences,
+        )?;
         let (adds, removes) = self.replaced(replace, &values).await?;
         Ok(self.staged("replace", adds, removes))
     }

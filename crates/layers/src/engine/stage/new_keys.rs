@@ -106,7 +106,7 @@ impl Stager<'_> {
         Ok(writer.finish().await?)
     }
 
-    async fn collect(
+    pub(super) async fn collect(
         &self,
         session: &SessionContext,
         plan: LogicalPlan,
@@ -147,7 +147,7 @@ fn memory(
 }
 
 /// The distinct values of a column.
-fn values_of(
+pub(super) fn values_of(
     rows: &[RecordBatch],
     column: &str,
     output: &arrow::datatypes::Field,

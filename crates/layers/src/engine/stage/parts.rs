@@ -106,6 +106,7 @@ impl Stager<'_> {
         let inputs = touched::inputs(
             &self.project.engine.session([]),
             replace,
+            replace.reach.of_partitions(),
             output,
             self.upstreams,
             values,

@@ -3,12 +3,15 @@
 //! [`Shape::of`] reads the plan once; [`Shape::choose`] then decides, for the changes at hand. Both
 //! are pure. Whatever cannot be shown safe is built in full, with the reason in words.
 
+mod grouped;
 mod one_per_key;
+mod reach;
 mod row_wise;
 mod shape;
 
 use datafusion::logical_expr::Expr;
 
+pub use reach::Reach;
 pub(crate) use row_wise::has_subquery;
 pub use shape::Shape;
 
@@ -48,6 +51,13 @@ pub enum Way {
         /// The way for partitions where a new row contradicts one that is there.
         otherwise: Replace,
     },
+    /// The rows of the keys that the added files have rows of are computed anew.
+    ReplaceKeys {
+        /// The output column that holds the key.
+        key: String,
+        /// The way where there are many keys.
+        otherwise: Replace,
+    },
     /// The touched output partitions are computed anew.
     Replace(Replace),
     /// Everything is computed anew.
@@ -65,8 +75,8 @@ pub struct Replace {
     /// For each table that can be read in part: the output's value as an expression over the
     /// table's partition columns. Several when the plan scans the table several times.
     pub restricted: Vec<(String, Vec<Expr>)>,
-    /// Days to both sides that partitions draw on.
-    pub reach: i32,
+    /// The days that partitions draw on.
+    pub reach: Reach,
 }
 
 /// What it takes to build a table some partitions at a time.

@@ -4,9 +4,10 @@ use arrow::datatypes::DataType;
 use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
+use super::grouped::grouped;
 use super::one_per_key::one_per_key;
 use super::row_wise::{RowWise, row_wise};
-use super::{Change, ChangeKind, InParts, Replace, Way, short};
+use super::{Change, ChangeKind, InParts, Reach, Replace, Way, short};
 use crate::engine::lineage::{self, Dependence, On, PartitionColumns};
 
 /// What a model's plan allows.
@@ -16,13 +17,15 @@ pub struct Shape {
     pub tables: Vec<String>,
     /// For each output partition column: how its values depend on each scan.
     pub partitions: Vec<(String, Vec<Dependence>)>,
-    /// Days that an output partition may draw on before and after its own (`meta.reach`).
-    pub reach: i32,
+    /// The days that an output partition may draw on besides its own (`meta.reach`).
+    pub reach: Reach,
     /// The tables that may be read by their new files alone (the others being unchanged), or why
     /// none may.
     pub row_wise: Result<RowWise, String>,
     /// For "one row per key": the output columns that hold the key, or why it is none.
     pub one_per_key: Result<Vec<String>, String>,
+    /// For "all rows of a key make one": the output column that holds the key, or why it is none.
+    pub grouped: Result<String, String>,
     /// A function that gives another value at another time.
     pub clock: Option<String>,
     /// Whether all rows come from rows of tables.
@@ -38,7 +41,7 @@ impl Shape {
         plan: &LogicalPlan,
         output_partitions: &[String],
         tables: &PartitionColumns,
-        reach: i32,
+        reach: Reach,
     ) -> Self {
         let partitions = output_partitions
             .iter()
@@ -50,7 +53,7 @@ impl Shape {
                     .position(|field| field.name() == name)
                     .expect("the partition columns were checked when the model was planned");
                 let mut found = lineage::trace(plan, index, tables);
-                if reach > 0 {
+                if !reach.is_none() {
                     declare_reach(&mut found, tables);
                 }
                 (name.clone(), found)
@@ -62,6 +65,7 @@ impl Shape {
             reach,
             row_wise: row_wise(plan),
             one_per_key: one_per_key(plan),
+            grouped: grouped(plan),
             clock: lineage::undetermined_function(plan),
             from_tables: lineage::from_tables(plan),
         }
@@ -70,7 +74,7 @@ impl Shape {
     /// How the table can be built in full, some partitions at a time. `None` where its plan does
     /// not show which rows a partition needs, or only `meta.reach` says so.
     pub fn in_parts(&self) -> Option<InParts> {
-        if self.reach > 0 || self.clock.is_some() {
+        if !self.reach.is_none() || self.clock.is_some() {
             return None;
         }
         self.partitions.iter().find_map(|(column, dependences)| {
@@ -81,18 +85,18 @@ impl Shape {
                 replace: Replace {
                     column: column.clone(),
                     restricted,
-                    reach: 0,
+                    reach: Reach::default(),
                 },
             })
         })
     }
 
     /// The tables that rows come from one by one, when the plan is of that kind (below the row
-    /// number, for one row per key).
+    /// number or the groups, for one row per key).
     pub fn row_wise_tables(&self) -> &[String] {
         match &self.row_wise {
             Ok(row_wise) => &row_wise.linear,
-            Err(_) if self.one_per_key.is_ok() => &self.tables,
+            Err(_) if self.one_per_key.is_ok() || self.grouped.is_ok() => &self.tables,
             Err(_) => &[],
         }
     }
@@ -133,9 +137,14 @@ impl Shape {
             return Way::Append;
         }
         match self.replace(&moved) {
-            Ok(replace) => match &self.one_per_key {
-                Ok(keys) if only_added => Way::AppendNewKeys {
+            Ok(replace) => match (&self.one_per_key, &self.grouped) {
+                (Ok(keys), _) if only_added => Way::AppendNewKeys {
                     keys: keys.clone(),
+                    otherwise: replace,
+                },
+                // Without reach a row lies in the partitions that are read anyhow.
+                (_, Ok(key)) if only_added && !replace.reach.is_none() => Way::ReplaceKeys {
+                    key: key.clone(),
                     otherwise: replace,
                 },
                 _ => Way::Replace(replace),
@@ -197,9 +206,14 @@ impl Shape {
             Way::AppendNewKeys { keys, .. } => {
                 format!("append new keys: one row per ({})", keys.join(", "))
             }
-            Way::Replace(replace) if replace.reach > 0 => format!(
-                "replace the touched partitions by `{}`, and {} day(s) to both sides (`meta.reach`)",
-                replace.column, replace.reach
+            Way::ReplaceKeys { key, otherwise } => format!(
+                "replace the rows of each `{key}` that has new ones, drawing on {} (`meta.reach`)",
+                otherwise.reach.describe()
+            ),
+            Way::Replace(replace) if !replace.reach.is_none() => format!(
+                "replace the touched partitions by `{}`, drawing on {} (`meta.reach`)",
+                replace.column,
+                replace.reach.describe()
             ),
             Way::Replace(replace) => {
                 format!("replace the touched partitions by `{}`", replace.column)

@@ -60,7 +60,7 @@ async fn shape(sql: &str, partition_by: &[&str], reach: i32) -> Shape {
         ("lake.s.people".to_owned(), Vec::new()),
     ]);
     let partition_by: Vec<String> = partition_by.iter().map(ToString::to_string).collect();
-    Shape::of(&plan, &partition_by, &tables, reach)
+    Shape::of(&plan, &partition_by, &tables, Reach::days(reach))
 }
 
 fn changed(table: &str, kind: ChangeKind) -> Change {
@@ -95,6 +95,7 @@ fn told(way: &Way) -> String {
         Way::Unchanged => "unchanged".to_owned(),
         Way::Append => "append".to_owned(),
         Way::AppendNewKeys { keys, .. } => format!("new keys ({})", keys.join(", ")),
+        Way::ReplaceKeys { key, otherwise } => format!("keys {key}, else {}", replaced(otherwise)),
         Way::Replace(replace) => format!("replace {}", replaced(replace)),
         Way::Full { why } => format!("full: {why}"),
     }
@@ -405,12 +406,23 @@ async fn one_row_per_key_needs_the_key_in_the_result_and_no_other_filter() {
 async fn reach_declares_what_the_plan_does_not_show() {
     let sql =
         "select session_id, min(date) as date, count(*) as n from @events group by session_id";
-    let Way::Replace(replace) = shape(sql, &["date"], 1).await.choose(&added(&["events"])) else {
-        panic!("sessions replace days");
-    };
-    assert_eq!(replace.reach, 1);
+    let sessions = shape(sql, &["date"], 1).await;
     assert_eq!(
-        told(&Way::Replace(replace)),
+        told(&sessions.choose(&added(&["events"]))),
+        "keys session_id, else date (s.events by date)"
+    );
+    assert_eq!(
+        told(&sessions.choose(&[changed("events", ChangeKind::Removed)])),
+        "replace date (s.events by date)"
+    );
+    // What a group's total decides is not seen from some of its rows.
+    let having = format!("{sql} having count(*) > 1");
+    assert_eq!(
+        told(
+            &shape(&having, &["date"], 1)
+                .await
+                .choose(&added(&["events"]))
+        ),
         "replace date (s.events by date)"
     );
     let with_people = "select session_id, min(date) as date, max(name) as name

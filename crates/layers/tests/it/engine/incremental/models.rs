@@ -92,6 +92,10 @@ from {{ ref('all_events') }} where kind = 'event' group by event_date, user_id",
             "{{ config(partition_by='session_date', meta={'reach': 1}) }}
 select session_id, min(event_date) as session_date, max(event_date) as last_date, count(*) as n
 from {{ ref('all_events') }} group by session_id",
+            // What is known of one side only.
+            "{{ config(partition_by='session_date', meta={'reach': {'after': 1}}) }}
+select session_id, min(event_date) as session_date, max(event_date) as last_date, count(*) as n
+from {{ ref('all_events') }} where page <> 'Home' group by session_id",
         ],
     },
     Edited {
