@@ -10,6 +10,7 @@ pub mod diagnostics;
 pub mod docs;
 pub mod engine;
 mod error;
+pub mod hooks;
 mod jinja;
 pub mod manifest;
 mod output;

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::operations::operations;
 use super::{Invocation, documented};
 use crate::jinja::context::ADAPTER;
-use crate::manifest::{Column, DATABASE, Manifest, Node, ResourceType, TestKind};
+use crate::manifest::{Column, DATABASE, Freshness, Manifest, Node, ResourceType, TestKind};
 use crate::project::{hex, md5};
 
 /// The file's content.
@@ -22,6 +23,7 @@ pub fn manifest_json(manifest: &Manifest, invocation: &Invocation) -> Value {
             _ => nodes.insert(unique_id.clone(), executable(manifest, node)),
         };
     }
+    nodes.extend(operations(manifest));
     let parents: BTreeMap<&str, &[String]> = manifest
         .nodes
         .values()
@@ -168,6 +170,13 @@ fn source(node: &Node) -> Value {
     put("source_name", json!(node.source_name));
     put("source_description", json!(""));
     put("loader", json!(""));
+    let extra = |key: &str| node.config.extra.get(key);
+    put(
+        "freshness",
+        json!(node.freshness.as_ref().map(Freshness::to_json)),
+    );
+    put("loaded_at_field", json!(extra("loaded_at_field")));
+    put("loaded_at_query", json!(extra("loaded_at_query")));
     put("columns", columns(&node.columns));
     found.into()
 }

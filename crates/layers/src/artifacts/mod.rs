@@ -1,12 +1,14 @@
 //! What a command leaves in the target folder for other programs: `manifest.json`,
-//! `run_results.json` and `catalog.json`, in dbt's schemas; and what an earlier command left there.
+//! `run_results.json`, `sources.json` and `catalog.json`, in dbt's schemas; and what an earlier command left there.
 
 mod catalog_json;
 mod documented;
 mod manifest_json;
+mod operations;
 mod previous;
 mod recorder;
 mod run_results;
+mod sources_json;
 
 use std::path::Path;
 
@@ -18,6 +20,7 @@ pub use manifest_json::manifest_json;
 pub use previous::Previous;
 pub use recorder::Recorder;
 pub use run_results::run_results_json;
+pub use sources_json::{Loaded, SourceResult, sources_json};
 
 use crate::{Error, Result};
 

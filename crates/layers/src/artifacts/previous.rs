@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{MANIFEST, RUN_RESULTS, read};
+use chrono::{DateTime, FixedOffset};
+
+use super::{MANIFEST, RUN_RESULTS, SOURCES, read};
 use crate::manifest::{Node, Relation};
 use crate::{Error, Result};
 
@@ -15,7 +17,12 @@ pub struct Previous {
     results: BTreeMap<String, String>,
     /// The command that left the results.
     command: Option<String>,
+    /// When the newest row of each source's table came then, and when by the last look; none where nobody looked.
+    loaded: [Option<Loaded>; 2],
 }
+
+/// When the newest rows came, by unique id.
+type Loaded = BTreeMap<String, DateTime<FixedOffset>>;
 
 /// A node as it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +58,7 @@ impl Previous {
                 previous.nodes.insert(unique_id.clone(), then);
             }
         }
+        previous.loaded[0] = loaded(folder)?;
         if let Some(results) = read(&folder.join(RUN_RESULTS))? {
             previous.command = results["args"]["which"].as_str().map(str::to_owned);
             for result in results["results"].as_array().into_iter().flatten() {
@@ -64,6 +72,29 @@ impl Previous {
             }
         }
         Ok(previous)
+    }
+
+    /// With what the last `source freshness` left in the target folder.
+    pub fn beside(mut self, target: &Path) -> Result<Self> {
+        self.loaded[1] = loaded(target)?;
+        Ok(self)
+    }
+
+    /// Whether a source's table has rows that came since; new tables have.
+    pub fn is_fresher(&self, node: &Node) -> Result<bool> {
+        let [Some(then), Some(now)] = &self.loaded else {
+            return Err(Error::Usage(format!(
+                "'source_status:fresher' compares the {SOURCES} of the folder of --state with that of the target folder, and one of \
+                 them is missing: run `source freshness` first, then and now"
+            )));
+        };
+        Ok(
+            match (then.get(&node.unique_id), now.get(&node.unique_id)) {
+                (Some(then), Some(now)) => now > then,
+                (None, Some(_)) => true,
+                (_, None) => false,
+            },
+        )
     }
 
     /// Whether the node was there.
@@ -114,4 +145,17 @@ impl Previous {
             .filter(|(_, status)| matches!(status.as_str(), "error" | "fail" | "skipped"))
             .map(|(unique_id, _)| unique_id.as_str())
     }
+}
+
+/// When the newest rows came by a folder's `sources.json`.
+fn loaded(folder: &Path) -> Result<Option<Loaded>> {
+    let Some(sources) = read(&folder.join(SOURCES))? else {
+        return Ok(None);
+    };
+    let results = sources["results"].as_array().into_iter().flatten();
+    let times = results.filter_map(|result| {
+        let at = DateTime::parse_from_rfc3339(result["max_loaded_at"].as_str()?).ok()?;
+        Some((result["unique_id"].as_str()?.to_owned(), at))
+    });
+    Ok(Some(times.collect()))
 }

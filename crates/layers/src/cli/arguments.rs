@@ -84,6 +84,11 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: Docs,
     },
+    /// The tables of sources.
+    Source {
+        #[command(subcommand)]
+        command: Source,
+    },
     /// Build, and again whenever a source has new rows, until a signal comes (`[layers] watch_…`).
     Watch(Pick),
     /// What the lake knows of a model.
@@ -91,6 +96,21 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: State,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Source {
+    /// Look how old the newest row of each source's table is, and write `sources.json`.
+    Freshness(FreshnessOf),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct FreshnessOf {
+    #[command(flatten)]
+    pub(super) pick: Pick,
+    /// The file to write; else `sources.json` in the target folder.
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,9 +7,10 @@ use goldrecord_service::{Config, Shutdown};
 use serde_json::{Map, Value, json};
 
 use super::arguments::{Cli, Run};
-use super::{Exit, configuration, leave, picked};
+use super::{Exit, configuration, hooks, leave, picked};
 use crate::artifacts::{Invocation, RUN_RESULTS, Recorder, run_results_json};
 use crate::engine::{self, BuildOptions, Kept};
+use crate::hooks::Moment;
 use crate::manifest::ResourceType::{Model, Seed, Snapshot, Test};
 use crate::manifest::{Manifest, ResourceType};
 use crate::output::Printer;
@@ -98,6 +99,7 @@ pub(super) async fn these(
         printer.info("Nothing to do. Try checking your model configs and model specification args");
         return Ok(Exit::Done);
     }
+    let prepared = hooks::prepare(printer, manifest, &selected)?;
     let options = BuildOptions {
         full_refresh: flags.full_refresh,
         fail_fast: flags.fail_fast,
@@ -107,14 +109,19 @@ pub(super) async fn these(
     };
     let lake = Lake::open(&config.lake.url)?;
     let shutdown = Shutdown::on_signals().map_err(|error| Error::Usage(error.to_string()))?;
+    if !hooks::run(printer, manifest, Moment::Start, None) {
+        return Ok(Exit::Failed);
+    }
+    manifest.hooks.run_nodes(&prepared)?;
     let recorder = Recorder::before(printer);
     let report = engine::build(manifest, &options, &lake, &shutdown, &recorder).await?;
     let times = recorder.into_times();
     let arguments = arguments(manifest, kind, &options);
     let results = run_results_json(manifest, &report, &times, &arguments, invocation);
     leave(printer, manifest, RUN_RESULTS, &results);
+    let ended = hooks::run(printer, manifest, Moment::End, Some(&report.results));
     printer.summary(manifest, &report);
-    Ok(if report.is_ok() {
+    Ok(if report.is_ok() && ended {
         Exit::Done
     } else {
         Exit::Failed

@@ -7,6 +7,8 @@ mod compile;
 mod debug;
 mod defer;
 mod docs;
+mod freshness;
+mod hooks;
 mod list;
 mod retry;
 mod show;
@@ -21,7 +23,7 @@ use goldrecord_service::Config;
 
 pub use arguments::Cli;
 
-use self::arguments::{Command, Common, Docs, Pick, State, Type};
+use self::arguments::{Command, Common, Docs, Pick, Source, State, Type};
 use self::build::Kind;
 use crate::artifacts::{self, Invocation, MANIFEST, Previous, manifest_json};
 use crate::manifest::ResourceType::Test;
@@ -169,6 +171,9 @@ async fn execute(
         Command::Seed(run) => build(Kind::Seed, run).await,
         Command::Snapshot(run) => build(Kind::Snapshot, run).await,
         Command::Retry(retry) => retry::retry(cli, printer, manifest, invocation, retry).await,
+        Command::Source {
+            command: Source::Freshness(of),
+        } => freshness::freshness(cli, printer, manifest, invocation, of).await,
         Command::Ls(list) => list::ls(cli, printer, manifest, list).await,
         Command::Compile(compile) => compile::compile(printer, manifest, compile),
         Command::Show(show) => show::show(cli, printer, manifest, show).await,
@@ -242,7 +247,10 @@ fn picked(
         select: pick.select.clone(),
         exclude: pick.exclude.clone(),
         selector: selector.cloned(),
-        previous: pick.state.as_deref().map(Previous::read).transpose()?,
+        previous: match &pick.state {
+            Some(folder) => Some(Previous::read(folder)?.beside(&manifest.target_folder())?),
+            None => None,
+        },
         resource_types: types(&pick.resource_type),
         exclude_resource_types: types(&pick.exclude_resource_type),
         indirect: pick.indirect_selection,

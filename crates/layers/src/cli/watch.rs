@@ -8,7 +8,7 @@ use goldrecord_service::{Config, Shutdown};
 
 use super::arguments::{Cli, Pick};
 use super::build::options;
-use super::{Exit, configuration, picked};
+use super::{Exit, configuration, hooks, picked};
 use crate::manifest::{Manifest, ResourceType};
 use crate::output::Printer;
 use crate::watch::{self, Metrics, Settings, schedule};
@@ -24,6 +24,7 @@ pub(super) async fn watch(
     let config = configuration(&cli.common)?;
     let kinds = [ResourceType::Model, ResourceType::Seed, ResourceType::Test];
     let selected = picked(printer, manifest, pick, &kinds)?;
+    hooks::prepare(printer, manifest, &selected)?;
     let options = options(cli, manifest, &config, selected);
     let lake = Lake::open(&config.lake.url)?;
     let registry = Arc::new(Registry::new("layers"));

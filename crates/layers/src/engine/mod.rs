@@ -13,6 +13,7 @@ mod conform;
 mod contract;
 mod copies;
 mod explain;
+mod freshness;
 mod incremental;
 pub(crate) mod introspect;
 mod kept;
@@ -42,6 +43,7 @@ pub use build::build;
 pub use catalog::{Catalog, Stored, Table, catalog};
 pub use column_lineage::columns as column_lineage;
 pub use explain::{Explanation, explain};
+pub use freshness::newest;
 pub use kept::Kept;
 pub use show::show;
 

@@ -5,6 +5,7 @@
 mod condition;
 mod config;
 mod documented;
+mod freshness;
 mod node;
 mod relation;
 
@@ -14,10 +15,12 @@ use std::path::PathBuf;
 pub use condition::{Comparison, Condition};
 pub use config::{Config, Materialized, Severity};
 pub use documented::{Argument, Doc, Macro};
+pub use freshness::{Age, Freshness, LoadedAt};
 pub use node::{Column, Node, ResourceType, Test, TestKind};
 pub use relation::{DATABASE, Relation};
 
 pub use crate::diagnostics::SourceLocation;
+use crate::hooks::Hooks;
 
 /// A project as loaded: every enabled node by its unique id.
 #[derive(Clone, Debug)]
@@ -42,6 +45,8 @@ pub struct Manifest {
     pub docs: Vec<Doc>,
     /// Macros and generic tests of the project and of its packages.
     pub macros: Vec<Macro>,
+    /// Hooks of whole commands, and what all hooks are rendered with.
+    pub hooks: Hooks,
     /// Remarks that do not stop the load, such as configuration paths that match nothing.
     pub warnings: Vec<String>,
 }
@@ -159,6 +164,7 @@ pub(crate) mod tests {
                 .collect(),
             docs: Vec::new(),
             macros: Vec::new(),
+            hooks: Hooks::default(),
             warnings: Vec::new(),
         }
     }

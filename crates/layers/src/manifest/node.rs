@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Config, Materialized, Relation};
+use super::{Config, Freshness, Materialized, Relation};
 use crate::diagnostics::SourceLocation;
 
 /// What a node is.
@@ -92,6 +92,8 @@ pub struct Node {
     pub test: Option<Test>,
     /// For a source's table: the source's name.
     pub source_name: Option<String>,
+    /// For a source's table: how old its newest row may be.
+    pub freshness: Option<Freshness>,
     /// SHA-256 (hex) of the compiled SQL and the configuration that changes the rows or their
     /// layout. Two nodes with equal fingerprints write equal tables from equal inputs.
     pub fingerprint: String,
@@ -167,6 +169,7 @@ impl Node {
             relation: None,
             test: None,
             source_name: None,
+            freshness: None,
             fingerprint: String::new(),
         }
     }

@@ -1,5 +1,7 @@
 //! What the command line prints: dbt's lines, or one JSON object a line.
 
+mod freshness;
+mod hooks;
 mod json;
 
 use std::io::Write;
@@ -123,7 +125,7 @@ impl Printer {
 
     /// `Found 13 models, 4 sources, …`
     pub fn found(&self, manifest: &Manifest) {
-        let counts: Vec<String> = [
+        let mut counts: Vec<String> = [
             (ResourceType::Model, "model"),
             (ResourceType::Seed, "seed"),
             (ResourceType::Snapshot, "snapshot"),
@@ -136,6 +138,10 @@ impl Printer {
         .map(|(resource_type, name)| counted(manifest.of_type(resource_type).count(), name))
         .filter(|text| !text.starts_with("0 "))
         .collect();
+        let operations = manifest.hooks.operations.len();
+        if operations > 0 {
+            counts.push(counted(operations, "operation"));
+        }
         let stats = counts.join(", ");
         self.line(
             Level::Info,

@@ -35,7 +35,7 @@ pub fn of_folders(section: &Mapping, fqn: &[String]) -> Mapping {
     merged
 }
 
-/// Put `more` over `base`: tags add up, maps of `meta` and `column_types` merge, all else replaces.
+/// Put `more` over `base`: tags and hooks add up, maps of `meta` and `column_types` merge, all else replaces.
 pub fn merge(base: &mut Mapping, more: &Mapping) {
     for (key, value) in more {
         let Some(name) = key.as_str() else { continue };
@@ -58,8 +58,69 @@ pub fn merge(base: &mut Mapping, more: &Mapping) {
                     old.extend(new.clone());
                 }
             }
+            _ if is_hook(name) => {
+                let key = Yaml::from(name.replace('_', "-"));
+                let hooks = base.get(&key).and_then(Yaml::as_sequence);
+                let mut hooks = hooks.cloned().unwrap_or_default();
+                hooks.extend(hook_maps(value));
+                base.insert(key, hooks.into());
+            }
+            "freshness" if base.get(name).is_some_and(Yaml::is_mapping) && value.is_mapping() => {
+                if let (Some(Yaml::Mapping(old)), Yaml::Mapping(new)) = (base.get_mut(name), value)
+                {
+                    old.extend(new.clone());
+                }
+            }
+            // A level that says one way to tell a row's time leaves the other one.
+            "loaded_at_field" | "loaded_at_query" => {
+                let other = if name == "loaded_at_field" {
+                    "loaded_at_query"
+                } else {
+                    "loaded_at_field"
+                };
+                if !more.contains_key(other) {
+                    base.shift_remove(other);
+                }
+                base.insert(key.clone(), value.clone());
+            }
             _ => drop(base.insert(key.clone(), value.clone())),
         }
+    }
+}
+
+/// Whether a key of configuration, without its `+`, holds hooks.
+pub fn is_hook(key: &str) -> bool {
+    matches!(key, "pre-hook" | "post-hook" | "pre_hook" | "post_hook")
+}
+
+/// Hooks in the one form that dbt writes: `{sql, transaction, index}`.
+fn hook_maps(value: &Yaml) -> Vec<Yaml> {
+    let map = |sql: &str, given: &Mapping| {
+        let or = |key: &str, default: Yaml| given.get(key).cloned().unwrap_or(default);
+        let entries = [
+            ("sql", sql.into()),
+            ("transaction", or("transaction", true.into())),
+            ("index", or("index", Yaml::Null)),
+        ];
+        let entries = entries.map(|(key, value)| (Yaml::from(key), value));
+        Yaml::Mapping(entries.into_iter().collect())
+    };
+    match value {
+        Yaml::Sequence(items) => items.iter().flat_map(hook_maps).collect(),
+        Yaml::Mapping(given) => {
+            let sql = yaml::text(given, "sql").unwrap_or_default();
+            vec![map(sql, given)]
+        }
+        // `before_begin` and `after_commit` give the map as text.
+        Yaml::String(text) => match serde_norway::from_str(text) {
+            Ok(Yaml::Mapping(given))
+                if text.trim_start().starts_with('{') && given.contains_key("sql") =>
+            {
+                hook_maps(&Yaml::Mapping(given))
+            }
+            _ => vec![map(text, &Mapping::new())],
+        },
+        _ => Vec::new(),
     }
 }
 

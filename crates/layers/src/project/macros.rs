@@ -68,13 +68,22 @@ pub fn defined(package: &ProjectFile, files: &[(String, String)]) -> Vec<Macro> 
         let Ok((_, definitions)) = blocks::module(file, text, "", "") else {
             continue;
         };
+        // As dbt does, which reads no signatures in these folders.
+        let is_of_tests = package
+            .test_paths
+            .iter()
+            .any(|folder| file.starts_with(&format!("{folder}/generic/")));
         found.extend(definitions.into_iter().map(|definition| Macro {
             package: package.name.clone(),
             path: package.in_folder(file).to_owned(),
             text: text[definition.start..definition.end].to_owned(),
             name: definition.name,
             description: String::new(),
-            arguments: definition.parameters.into_iter().map(named).collect(),
+            arguments: if is_of_tests {
+                Vec::new()
+            } else {
+                definition.parameters.into_iter().map(named).collect()
+            },
             meta: BTreeMap::new(),
             patch_path: None,
         }));

@@ -27,7 +27,7 @@ pub use file::{ProjectFile, Target};
 use crate::jinja::context::Frame;
 use crate::jinja::{Globals, Jinja};
 use crate::manifest::{Manifest, Relation};
-use crate::{Error, Result};
+use crate::{Error, Result, hooks};
 
 /// How a project is loaded.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +87,8 @@ pub fn load(dir: &Path, options: &Options) -> Result<Manifest> {
     }
     let inline = options.inline.as_deref();
     let drafts = parse::parse(&project, &packages, &target, &globals, inline)?;
-    compile::compile(&project, &target, drafts, options)
+    let operations = hooks::operations(&project, &packages)?;
+    compile::compile(&project, &target, drafts, operations, options)
 }
 
 /// Give the configuration by folder of a project or package its values.
@@ -104,30 +105,31 @@ fn render_sections(project: &mut ProjectFile, globals: &Globals) -> Result<()> {
         "exposures",
     ] {
         if let Some(value) = project.file.content.get(section) {
-            let value = &without_hooks(value);
-            let rendered = bare.native_yaml(&project.file.path, value, &frame)?;
+            let rendered = rendered(&bare, &project.file.path, value, &frame)?;
             project.file.content.insert(section.into(), rendered);
         }
     }
     Ok(())
 }
 
-/// Configuration by folder without hooks: these are templates of the moment when they run.
-fn without_hooks(value: &Yaml) -> Yaml {
-    const HOOKS: &[&str] = &["pre-hook", "post-hook", "pre_hook", "post_hook"];
+/// Configuration by folder with its values; hooks stay as they are: these are templates of the moment when they run.
+fn rendered(bare: &Jinja, file: &str, value: &Yaml, frame: &Arc<Frame>) -> Result<Yaml> {
     let Yaml::Mapping(mapping) = value else {
-        return value.clone();
+        return Ok(bare.native_yaml(file, value, frame)?);
     };
     let is_hook = |key: &Yaml| {
         key.as_str()
-            .is_some_and(|key| HOOKS.contains(&key.trim_start_matches('+')))
+            .is_some_and(|key| config::is_hook(key.trim_start_matches('+')))
     };
-    mapping
-        .iter()
-        .filter(|(key, _)| !is_hook(key))
-        .map(|(key, value)| (key.clone(), without_hooks(value)))
-        .collect::<Mapping>()
-        .into()
+    let entries = mapping.iter().map(|(key, value)| {
+        let value = if is_hook(key) {
+            value.clone()
+        } else {
+            rendered(bare, file, value, frame)?
+        };
+        Ok((key.clone(), value))
+    });
+    Ok(Yaml::Mapping(entries.collect::<Result<Mapping>>()?))
 }
 
 /// A string of a file that is read before the target is known: only `env_var` and `var`.

@@ -437,16 +437,33 @@ fn configuration(
     render: &dyn Fn(&Yaml) -> Result<Yaml>,
 ) -> Result<Mapping> {
     let mut config = Mapping::new();
-    for key in ["tags", "meta", "group", "access"] {
+    for key in [
+        "tags",
+        "meta",
+        "group",
+        "access",
+        "freshness",
+        "loaded_at_field",
+    ] {
         if let Some(value) = mapping.get(key) {
             config.insert(key.into(), value.clone());
         }
     }
     config::merge(&mut config, &file.map(mapping, "config", Some(name))?);
-    match render(&Yaml::Mapping(config))? {
-        Yaml::Mapping(config) => Ok(config),
-        other => Ok(other.as_mapping().cloned().unwrap_or_default()),
+    if let Some(query) = mapping.get("loaded_at_query") {
+        config.insert("loaded_at_query".into(), query.clone());
     }
+    // Templates for when the table is known.
+    let mut later = Mapping::new();
+    for key in ["loaded_at_query", "pre-hook", "post-hook"] {
+        if let Some(value) = config.shift_remove(key) {
+            later.insert(key.into(), value);
+        }
+    }
+    let rendered = render(&Yaml::Mapping(config))?;
+    let mut config = rendered.as_mapping().cloned().unwrap_or_default();
+    config.extend(later);
+    Ok(config)
 }
 
 /// The text under a key, rendered; empty where there is none.

@@ -22,6 +22,7 @@ const METHODS: &[&str] = &[
     "test_name",
     "state",
     "result",
+    "source_status",
 ];
 
 /// What `state:` takes.
@@ -67,6 +68,7 @@ enum Method {
     TestName,
     State,
     Result,
+    SourceStatus,
 }
 
 /// Which neighbours of the matching nodes come along.
@@ -153,6 +155,7 @@ impl Criterion {
             "test_name" => Method::TestName,
             "state" => Method::State,
             "result" => Method::Result,
+            "source_status" => Method::SourceStatus,
             name if name.starts_with("config.") => {
                 Method::Config(name.split('.').skip(1).map(str::to_owned).collect())
             }
@@ -230,6 +233,11 @@ impl Criterion {
                 _ => false,
             },
             Method::State => state_fits(node, value, self.previous(previous, "state")?)?,
+            Method::SourceStatus => {
+                known(value, &["fresher"], "source_status")?;
+                let previous = self.previous(previous, "source_status")?;
+                is_source && previous.is_fresher(node)?
+            }
             Method::Result => {
                 known(value, RESULTS, "result")?;
                 self.previous(previous, "result")?.result(node) == Some(value)

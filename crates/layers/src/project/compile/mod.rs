@@ -16,6 +16,7 @@ use super::parse::{Draft, Drafts, render_generic};
 use super::{Options, ProjectFile, Target};
 use crate::diagnostics::Diagnostic;
 use crate::engine::introspect::Introspection;
+use crate::hooks::{Hooks, Operation};
 use crate::jinja::Jinja;
 use crate::jinja::context::{Frame, Graph, Warehouse};
 use crate::manifest::{Manifest, Materialized, Node, ResourceType};
@@ -26,6 +27,7 @@ pub fn compile(
     project: &ProjectFile,
     target: &Target,
     drafts: Drafts,
+    operations: Vec<Operation>,
     options: &Options,
 ) -> Result<Manifest> {
     let Drafts {
@@ -97,6 +99,12 @@ pub fn compile(
         nodes,
         docs,
         macros,
+        hooks: Hooks::new(
+            operations,
+            jinja,
+            graph,
+            introspection.map(|lake| lake as _),
+        ),
         warnings,
     })
 }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use serde_norway::Mapping;
+
 use super::Parser;
 use super::draft::Draft;
-use crate::jinja::context::Captured;
-use crate::manifest::{Relation, ResourceType};
+use crate::diagnostics::Diagnostic;
+use crate::jinja::context::{Captured, Frame};
+use crate::manifest::{Freshness, LoadedAt, Node, Relation, ResourceType};
 use crate::project::config;
 use crate::project::properties::{ExposureProperties, TableProperties};
 use crate::project::yaml::File;
@@ -31,6 +34,10 @@ impl Parser<'_> {
             Ok(config) => node.config = config,
             Err(diagnostic) => return self.errors.push(file.at_name(diagnostic, name).into()),
         }
+        match self.freshness(file, &node, &raw) {
+            Ok(freshness) => node.freshness = freshness,
+            Err(diagnostic) => return self.errors.push(diagnostic.into()),
+        }
         let enabled = node.config.enabled;
         let unique_id = node.unique_id.clone();
         self.drafts.push(Draft::new(node, raw, Captured::default()));
@@ -40,6 +47,33 @@ impl Parser<'_> {
                 self.generic_test(file, test, &target, &unique_id);
             }
         }
+    }
+
+    /// What is expected of a source's table, its query rendered.
+    fn freshness(
+        &self,
+        file: &File,
+        node: &Node,
+        raw: &Mapping,
+    ) -> Result<Option<Freshness>, Diagnostic> {
+        let mut freshness = Freshness::read(&node.config.extra)
+            .map_err(|diagnostic| file.at_name(diagnostic, &node.name))?;
+        if let Some(Freshness {
+            loaded_at: LoadedAt::Query(query),
+            ..
+        }) = &mut freshness
+        {
+            let frame = Arc::new(Frame {
+                package: node.package.clone(),
+                this: node.relation.clone(),
+                unique_id: node.unique_id.clone(),
+                config: raw.clone(),
+                ..Frame::default()
+            });
+            let rendered = self.jinja.render(&file.path, query, &frame);
+            *query = rendered.map_err(|diagnostic| file.at_template(diagnostic))?;
+        }
+        Ok(freshness)
     }
 
     pub(super) fn exposure(&mut self, below: &str, file: &File, exposure: &ExposureProperties) {

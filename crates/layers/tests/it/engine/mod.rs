@@ -2,6 +2,8 @@
 
 mod builds;
 mod catalog;
+mod freshness;
+mod hooks;
 mod incremental;
 mod introspection;
 mod memory;
