@@ -11,6 +11,7 @@ use futures::StreamExt;
 use goldrecord_lake::{Lake, Snapshot, builds};
 
 use crate::engine::BuildOptions;
+use crate::engine::failures::FAILURES_OF;
 use crate::engine::relations::{self, Rows};
 use crate::engine::session::{DEFAULT_SCHEMA, Engine};
 use crate::manifest::Relation;
@@ -26,7 +27,7 @@ const BRONZE: &str = "bronze";
 /// `bronze."<topic>$quarantine"` (bad records), `bronze_raw.<topic>` (rows of every kind), and what
 /// the project builds (`silver`, `gold`, …). Built tables are at the versions of the last published
 /// build, and none is there before the first; bronze is at the version that the build read, or at
-/// its latest where none has. A table whose name stands in one schema only can be named without it.
+/// its latest where none has. The failing rows that tests keep are at their latest version. A table whose name stands in one schema only can be named without it.
 pub async fn session(lake: &Lake, target: &str) -> Result<SessionContext> {
     let engine = Engine::new(lake, &BuildOptions::default())?;
     let published = builds::published(lake, target)
@@ -37,12 +38,15 @@ pub async fn session(lake: &Lake, target: &str) -> Result<SessionContext> {
         .into_iter()
         .map(|(path, version)| (path, Some(version)))
         .collect();
+    let mut others = Vec::new();
     for path in lake.tables().await? {
         if path
             .split_once('/')
             .is_some_and(|(schema, _)| schema == BRONZE)
         {
             wanted.entry(path).or_insert(None);
+        } else if !wanted.contains_key(&path) {
+            others.push(path);
         }
     }
     let snapshots: Vec<Result<Option<(String, Snapshot)>>> = futures::stream::iter(wanted)
@@ -57,8 +61,18 @@ pub async fn session(lake: &Lake, target: &str) -> Result<SessionContext> {
         .buffer_unordered(16)
         .collect()
         .await;
+    // Of what no build publishes, the failing rows of tests are shown, as they are now.
+    let failures: Vec<Result<Option<(String, Snapshot)>>> = futures::stream::iter(others)
+        .map(|path| async move {
+            let found = lake.table(&path).latest().await?;
+            let kept = found.filter(|table| table.properties.contains_key(FAILURES_OF));
+            Ok(kept.map(|snapshot| (path, snapshot)))
+        })
+        .buffer_unordered(16)
+        .collect()
+        .await;
     let mut catalog = Catalog::default();
-    for snapshot in snapshots {
+    for snapshot in snapshots.into_iter().chain(failures) {
         if let Some((path, snapshot)) = snapshot? {
             catalog.add(&path, &snapshot)?;
         }

@@ -16,9 +16,13 @@ pub fn manifest_json(manifest: &Manifest, invocation: &Invocation) -> Value {
     let mut nodes = Map::new();
     let mut sources = Map::new();
     let mut exposures = Map::new();
+    let mut unit_tests = Map::new();
     for (unique_id, node) in &manifest.nodes {
         match node.resource_type {
             ResourceType::Source => sources.insert(unique_id.clone(), source(node)),
+            ResourceType::UnitTest => {
+                unit_tests.insert(unique_id.clone(), unit_test(manifest, node))
+            }
             ResourceType::Exposure => exposures.insert(unique_id.clone(), exposure(node)),
             _ => nodes.insert(unique_id.clone(), executable(manifest, node)),
         };
@@ -60,7 +64,7 @@ pub fn manifest_json(manifest: &Manifest, invocation: &Invocation) -> Value {
         "group_map": {},
         "saved_queries": {},
         "semantic_models": {},
-        "unit_tests": {},
+        "unit_tests": unit_tests,
     })
 }
 
@@ -178,6 +182,31 @@ fn source(node: &Node) -> Value {
     put("loaded_at_field", json!(extra("loaded_at_field")));
     put("loaded_at_query", json!(extra("loaded_at_query")));
     put("columns", columns(&node.columns));
+    found.into()
+}
+
+fn unit_test(manifest: &Manifest, node: &Node) -> Value {
+    let mut found = common(node);
+    let mut put = |key: &str, value: Value| found.insert(key.to_owned(), value);
+    if let Some(unit) = &node.unit_test {
+        let given = unit.given.iter().map(|given| {
+            let mut told = given.fixture.to_json();
+            told.insert("input".to_owned(), json!(given.input));
+            told
+        });
+        put("model", json!(unit.model));
+        put("given", given.collect());
+        put("expect", unit.expect.to_json().into());
+        put("overrides", unit.overrides.clone());
+    }
+    let model = node.depends_on.first().and_then(|id| manifest.node(id));
+    let relation = model.and_then(|model| model.relation.as_ref());
+    put("schema", json!(relation.map(|relation| &relation.schema)));
+    put("checksum", json!(node.fingerprint));
+    let depends_on = json!({"macros": [], "nodes": node.depends_on});
+    put("depends_on", depends_on);
+    put("versions", Value::Null);
+    put("version", Value::Null);
     found.into()
 }
 

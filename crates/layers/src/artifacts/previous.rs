@@ -45,7 +45,7 @@ impl Previous {
             ))
         })?;
         let mut previous = Self::default();
-        for kind in ["nodes", "sources", "exposures"] {
+        for kind in ["nodes", "sources", "exposures", "unit_tests"] {
             for (unique_id, node) in manifest[kind].as_object().into_iter().flatten() {
                 let text = |key: &str| node[key].as_str().map(str::to_owned);
                 let place = text("relation_name").and(text("schema")).zip(text("alias"));

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::recorder::Times;
 use super::{Invocation, time};
-use crate::manifest::{Manifest, ResourceType};
+use crate::manifest::Manifest;
 use crate::reporter::{BuildReport, NodeResult};
 
 /// The file's content. `arguments` are those of the command that matter to whoever runs it again.
@@ -54,7 +54,6 @@ fn one(manifest: &Manifest, result: &NodeResult, times: Option<&Times>) -> Value
         .message
         .clone()
         .or_else(|| result.way.as_deref().map(str::to_uppercase));
-    let is_table = node.is_some_and(|node| node.resource_type != ResourceType::Test);
     let compiled_code = node.and_then(|node| node.compiled_code.as_deref());
     json!({
         "status": result.status.as_str(),
@@ -69,7 +68,6 @@ fn one(manifest: &Manifest, result: &NodeResult, times: Option<&Times>) -> Value
         "compiled_code": compiled_code,
         "relation_name": node
             .and_then(|node| node.relation.as_ref())
-            .filter(|_| is_table)
             .map(ToString::to_string),
         "batch_results": null,
     })

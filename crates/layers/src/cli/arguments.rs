@@ -186,6 +186,9 @@ pub(super) struct Run {
     /// Read nothing: tables are made with their columns and no rows. Never published.
     #[arg(long)]
     pub(super) empty: bool,
+    /// Keep the failing rows of tests that do not say otherwise (`store_failures`) as tables.
+    #[arg(long)]
+    pub(super) store_failures: bool,
     #[command(flatten)]
     pub(super) deferral: Deferral,
 }
@@ -282,6 +285,8 @@ pub(super) enum Type {
     Snapshot,
     Source,
     Test,
+    #[value(name = "unit_test")]
+    UnitTest,
     Exposure,
     Analysis,
     /// Everything.
@@ -299,6 +304,7 @@ impl Type {
             Self::Snapshot => vec![ResourceType::Snapshot],
             Self::Source => vec![ResourceType::Source],
             Self::Test => vec![ResourceType::Test],
+            Self::UnitTest => vec![ResourceType::UnitTest],
             Self::Exposure => vec![ResourceType::Exposure],
             Self::Analysis => vec![ResourceType::Analysis],
             Self::All => {
@@ -312,6 +318,7 @@ impl Type {
                 ResourceType::Snapshot,
                 ResourceType::Source,
                 ResourceType::Test,
+                ResourceType::UnitTest,
                 ResourceType::Exposure,
             ],
         }

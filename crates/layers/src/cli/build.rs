@@ -11,7 +11,7 @@ use super::{Exit, configuration, hooks, leave, picked};
 use crate::artifacts::{Invocation, RUN_RESULTS, Recorder, run_results_json};
 use crate::engine::{self, BuildOptions, Kept};
 use crate::hooks::Moment;
-use crate::manifest::ResourceType::{Model, Seed, Snapshot, Test};
+use crate::manifest::ResourceType::{Model, Seed, Snapshot, Test, UnitTest};
 use crate::manifest::{Manifest, ResourceType};
 use crate::output::Printer;
 use crate::{Error, Result};
@@ -49,9 +49,9 @@ impl Kind {
     /// The types of node that it runs.
     pub(super) const fn runs(self) -> &'static [ResourceType] {
         match self {
-            Self::Build => &[Model, Seed, Snapshot, Test],
+            Self::Build => &[Model, Seed, Snapshot, Test, UnitTest],
             Self::Run => &[Model],
-            Self::Test => &[Test],
+            Self::Test => &[Test, UnitTest],
             Self::Seed => &[Seed],
             Self::Snapshot => &[Snapshot],
         }

@@ -30,6 +30,9 @@ pub(super) fn compile(printer: &Printer, manifest: &Manifest, compile: &Compile)
         // A generic test's file lies below its YAML file's name, as dbt puts it.
         let file = Path::new(node.file_in_package());
         let below = match file.extension().and_then(|extension| extension.to_str()) {
+            Some("yml" | "yaml") if node.unit_test.is_some() => {
+                file.join(format!("{}.sql", node.name))
+            }
             Some("yml" | "yaml") => file.join(&node.path),
             _ => file.to_owned(),
         };
@@ -43,7 +46,12 @@ pub(super) fn compile(printer: &Printer, manifest: &Manifest, compile: &Compile)
         }
         std::fs::write(&path, sql).map_err(|error| Error::file(path, error))?;
         written += 1;
-        if !pick.select.is_empty() && node.resource_type != ResourceType::Test {
+        if !pick.select.is_empty()
+            && !matches!(
+                node.resource_type,
+                ResourceType::Test | ResourceType::UnitTest
+            )
+        {
             let _ = writeln!(text, "Compiled node '{}' is:\n{}\n", node.name, sql.trim());
         }
     }

@@ -76,6 +76,7 @@ fn selector(node: &Node) -> String {
             format!("source:{}.{source}.{}", node.package, node.name)
         }
         (ResourceType::Exposure, _) => format!("exposure:{}.{}", node.package, node.name),
+        (ResourceType::UnitTest, _) => format!("unit_test:{}.{}", node.package, node.name),
         _ => node.fqn.join("."),
     }
 }

@@ -26,7 +26,7 @@ pub use arguments::Cli;
 use self::arguments::{Command, Common, Docs, Pick, Source, State, Type};
 use self::build::Kind;
 use crate::artifacts::{self, Invocation, MANIFEST, Previous, manifest_json};
-use crate::manifest::ResourceType::Test;
+use crate::manifest::ResourceType::{Test, UnitTest};
 use crate::manifest::{Manifest, ResourceType};
 use crate::output::Printer;
 use crate::project::{self, Options};
@@ -117,6 +117,7 @@ async fn execute(
         lake: configuration(&cli.common)
             .ok()
             .map(|config| config.lake.url),
+        store_failures: run.is_some_and(|run| run.store_failures),
         empty,
         deferred: BTreeMap::new(),
     };
@@ -264,7 +265,7 @@ fn picked(
         selected.nodes.retain(|id| {
             manifest.node(id).is_some_and(|node| {
                 kinds.contains(&node.resource_type)
-                    && (node.is_built() || node.resource_type == Test)
+                    && (node.is_built() || matches!(node.resource_type, Test | UnitTest))
             })
         });
     }

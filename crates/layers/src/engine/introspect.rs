@@ -78,6 +78,10 @@ impl Introspection {
         let Some(relation) = &node.relation else {
             return;
         };
+        // Where a test's failing rows are kept is a table of the lake as any other.
+        if node.resource_type == ResourceType::Test {
+            return;
+        }
         let is_source = node.resource_type == ResourceType::Source;
         let mut known = self.known();
         // A source may name a table that the project itself makes: then that one is asked.

@@ -13,6 +13,7 @@ mod conform;
 mod contract;
 mod copies;
 mod explain;
+pub(crate) mod failures;
 mod freshness;
 mod incremental;
 pub(crate) mod introspect;
@@ -33,6 +34,7 @@ mod snapshots;
 mod stage;
 mod state;
 mod touched;
+mod unit_tests;
 pub(crate) mod ways;
 
 use std::collections::BTreeSet;

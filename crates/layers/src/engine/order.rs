@@ -70,6 +70,7 @@ impl Order {
                 }
             }
         }
+        order.add_unit_tests(manifest, selected, &runnable);
         for unique_id in alone {
             order.waits.insert(unique_id.clone(), BTreeSet::new());
             order.sequence.push(unique_id);
@@ -77,10 +78,60 @@ impl Order {
         order
     }
 
+    /// A unit test waits for what its model waits for, and the model, or what reads it where that is not built itself,
+    /// waits for the test.
+    fn add_unit_tests(
+        &mut self,
+        manifest: &Manifest,
+        selected: &BTreeSet<String>,
+        runnable: &BTreeSet<String>,
+    ) {
+        let tests = manifest.of_type(ResourceType::UnitTest);
+        for test in tests.filter(|test| selected.contains(&test.unique_id)) {
+            let model = &test.depends_on[0];
+            let readers: Vec<String> = if runnable.contains(model) {
+                vec![model.clone()]
+            } else if selected.contains(model) {
+                readers(manifest, model, runnable)
+            } else {
+                Vec::new()
+            };
+            let waits = match readers.is_empty() {
+                true => BTreeSet::new(),
+                false => built_above(manifest, model, runnable),
+            };
+            let at = self.sequence.iter().position(|id| readers.contains(id));
+            let at = at.unwrap_or(self.sequence.len());
+            self.sequence.insert(at, test.unique_id.clone());
+            self.waits.insert(test.unique_id.clone(), waits);
+            for reader in readers {
+                let waits = self.waits.entry(reader).or_default();
+                waits.insert(test.unique_id.clone());
+            }
+        }
+    }
+
     /// How many nodes run, tests included.
     pub fn count(&self) -> usize {
         self.sequence.len() + self.tests.values().map(Vec::len).sum::<usize>()
     }
+}
+
+/// The nearest nodes below an ephemeral one that are built.
+fn readers(manifest: &Manifest, model: &str, runnable: &BTreeSet<String>) -> Vec<String> {
+    let children = manifest.children();
+    let mut found = Vec::new();
+    let mut next = vec![model];
+    while let Some(above) = next.pop() {
+        for node in children.get(above).into_iter().flatten() {
+            if runnable.contains(&node.unique_id) {
+                found.push(node.unique_id.clone());
+            } else if node.config.materialized == Materialized::Ephemeral {
+                next.push(&node.unique_id);
+            }
+        }
+    }
+    found
 }
 
 /// The nearest nodes above a node that are built: those not selected and ephemeral ones are seen through.

@@ -62,11 +62,24 @@ fn each_once(node: &Node, plan: &LogicalPlan) -> Result<()> {
 
 /// A plan whose columns have types that a table can hold: the same plan under casts.
 pub fn storable(node: &Node, plan: LogicalPlan) -> Result<LogicalPlan> {
+    storable_with(node, plan, None)
+}
+
+/// The same; a column that is null in every row and has no type gets `untyped`, where that is given.
+pub fn storable_with(
+    node: &Node,
+    plan: LogicalPlan,
+    untyped: Option<&DataType>,
+) -> Result<LogicalPlan> {
     each_once(node, &plan)?;
     let schema = Arc::clone(plan.schema());
     let mut exprs = Vec::with_capacity(schema.fields().len());
     for (index, field) in schema.fields().iter().enumerate() {
-        let wanted = stored_type(field).map_err(|kind| unstorable(node, field.name(), &kind))?;
+        let stored = match (untyped, field.data_type()) {
+            (Some(untyped), DataType::Null) => Ok(untyped.clone()),
+            _ => stored_type(field),
+        };
+        let wanted = stored.map_err(|kind| unstorable(node, field.name(), &kind))?;
         let column = Expr::Column(Column::from(schema.qualified_field(index)));
         exprs.push(if &wanted == field.data_type() {
             column.alias(field.name())

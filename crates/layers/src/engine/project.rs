@@ -28,6 +28,7 @@ use super::seeds::Seed;
 use super::session::Engine;
 use super::snapshots::{self, PlannedSnapshot};
 use super::state::Upstream;
+use super::unit_tests::PlannedUnitTest;
 use super::ways::{Reach, Shape};
 use crate::manifest::{Manifest, Materialized, Node, ResourceType};
 use crate::{Error, Result};
@@ -44,6 +45,8 @@ pub struct Project<'a> {
     pub tables: Versions,
     /// The models and seeds to be built, planned.
     pub planned: BTreeMap<String, Planned>,
+    /// The unit tests to be run, planned.
+    pub unit_tests: BTreeMap<String, PlannedUnitTest>,
     /// Whether tables are filled anew.
     pub full_refresh: bool,
 }
@@ -120,6 +123,7 @@ impl<'a> Project<'a> {
             engine,
             tables,
             planned: BTreeMap::new(),
+            unit_tests: BTreeMap::new(),
             full_refresh,
         };
         let mut unplanned: Vec<Unplanned> = Vec::new();
@@ -129,10 +133,17 @@ impl<'a> Project<'a> {
             let broken = reads
                 .iter()
                 .find(|upstream| failed.contains(upstream.unique_id.as_str()));
-            let why = match broken {
+            let why = match (broken, &node.unit_test) {
                 // What reads a broken model would only fail again.
-                Some(upstream) => Why::Reads(upstream.name.clone()),
-                None => match project.plan_node(node).await {
+                (Some(upstream), _) => Why::Reads(upstream.name.clone()),
+                (None, Some(unit)) => match project.plan_unit_test(node, unit).await {
+                    Ok(planned) => {
+                        project.unit_tests.insert(node.unique_id.clone(), planned);
+                        continue;
+                    }
+                    Err(error) => Why::Broken(error),
+                },
+                (None, None) => match project.plan_node(node).await {
                     Ok(planned) => {
                         let named = planned.map(|planned| (node.unique_id.clone(), planned));
                         project.planned.extend(named);

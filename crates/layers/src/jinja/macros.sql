@@ -26,6 +26,11 @@
     {%- do return(relation) -%}
 {%- endmacro %}
 
+{% macro should_store_failures() -%}
+    {%- set own = config.get('store_failures') -%}
+    {%- do return(flags.STORE_FAILURES if own is none else own) -%}
+{%- endmacro %}
+
 {% test not_null(model, column_name) %}
 select *
 from {{ model }}

@@ -62,6 +62,8 @@ pub struct Globals {
     pub target: Mapping,
     /// Whether `--full-refresh` was given.
     pub full_refresh: bool,
+    /// Whether `--store-failures` was given.
+    pub store_failures: bool,
     /// For `adapter.dispatch`: in which packages a package's macros are looked for, in order, where
     /// the project says so.
     pub dispatch: BTreeMap<String, Vec<String>>,
@@ -439,6 +441,7 @@ fn environment(globals: &Globals) -> Environment<'static> {
         "flags",
         Value::from_pairs([
             ("FULL_REFRESH", Value::from(globals.full_refresh)),
+            ("STORE_FAILURES", Value::from(globals.store_failures)),
             ("WHICH", Value::from("build")),
         ]),
     );

@@ -141,6 +141,7 @@ mod tests {
             vars: serde_norway::Mapping::new(),
             target: serde_norway::Mapping::new(),
             full_refresh: false,
+            store_failures: false,
             dispatch: dispatch
                 .iter()
                 .map(|(name, order)| {

@@ -99,8 +99,10 @@ pub struct Config {
     pub limit: Option<u64>,
     /// Tests: only rows for which this SQL holds are tested (already in the compiled SQL).
     pub where_clause: Option<String>,
-    /// Tests: whether the failing rows are kept as a table.
-    pub store_failures: bool,
+    /// Tests: whether the failing rows are kept; `None` where nothing says so, which `--store-failures` decides.
+    pub store_failures: Option<bool>,
+    /// Tests: as what, in dbt's words. A view is kept as a table, since what it would read may not be committed.
+    pub store_failures_as: Option<String>,
     /// Models: whether the columns that the YAML promises are all there, with their types, and no others.
     pub contract: bool,
     /// Every other key, as written.
@@ -128,7 +130,8 @@ impl Default for Config {
             fail_calc: "count(*)".to_owned(),
             limit: None,
             where_clause: None,
-            store_failures: false,
+            store_failures: None,
+            store_failures_as: None,
             contract: false,
             extra: BTreeMap::new(),
         }
@@ -157,6 +160,7 @@ impl Config {
             "limit": self.limit,
             "where": self.where_clause,
             "store_failures": self.store_failures,
+            "store_failures_as": self.store_failures_as,
             "contract": {"enforced": self.contract},
         });
         if let Value::Object(map) = &mut config {

@@ -8,6 +8,7 @@ mod documented;
 mod freshness;
 mod node;
 mod relation;
+mod unit_test;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub use documented::{Argument, Doc, Macro};
 pub use freshness::{Age, Freshness, LoadedAt};
 pub use node::{Column, Node, ResourceType, Test, TestKind};
 pub use relation::{DATABASE, Relation};
+pub use unit_test::{Fixture, Given, Rows, UnitTest};
 
 pub use crate::diagnostics::SourceLocation;
 use crate::hooks::Hooks;
@@ -134,6 +136,7 @@ pub(crate) mod tests {
         let name = unique_id.rsplit('.').next().unwrap_or(unique_id);
         let resource_type = match unique_id.split('.').next() {
             Some("test") => ResourceType::Test,
+            Some("unit_test") => ResourceType::UnitTest,
             Some("source") => ResourceType::Source,
             Some("seed") => ResourceType::Seed,
             _ => ResourceType::Model,

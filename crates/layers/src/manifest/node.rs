@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Config, Freshness, Materialized, Relation};
+use super::{Config, Freshness, Materialized, Relation, UnitTest};
 use crate::diagnostics::SourceLocation;
 
 /// What a node is.
@@ -23,6 +23,8 @@ pub enum ResourceType {
     Source,
     /// A query for rows that must not exist.
     Test,
+    /// Given rows, and those that a model should make of them.
+    UnitTest,
     /// Something outside that reads models.
     Exposure,
     /// A query that is compiled and never run.
@@ -38,6 +40,7 @@ impl ResourceType {
             Self::Snapshot => "snapshot",
             Self::Source => "source",
             Self::Test => "test",
+            Self::UnitTest => "unit_test",
             Self::Exposure => "exposure",
             Self::Analysis => "analysis",
         }
@@ -90,6 +93,8 @@ pub struct Node {
     pub relation: Option<Relation>,
     /// For a test: what it tests and how.
     pub test: Option<Test>,
+    /// For a unit test: what is given and what is expected.
+    pub unit_test: Option<Box<UnitTest>>,
     /// For a source's table: the source's name.
     pub source_name: Option<String>,
     /// For a source's table: how old its newest row may be.
@@ -168,6 +173,7 @@ impl Node {
             description: String::new(),
             relation: None,
             test: None,
+            unit_test: None,
             source_name: None,
             freshness: None,
             fingerprint: String::new(),
@@ -210,8 +216,10 @@ impl Node {
     pub fn config_json(&self) -> Value {
         let mut config = self.config.to_json();
         // Nobody keeps the rows of these, so most keys mean nothing.
-        if let (ResourceType::Source | ResourceType::Exposure, Value::Object(map)) =
-            (self.resource_type, &mut config)
+        if let (
+            ResourceType::Source | ResourceType::Exposure | ResourceType::UnitTest,
+            Value::Object(map),
+        ) = (self.resource_type, &mut config)
         {
             map.retain(|key, _| {
                 matches!(key.as_str(), "enabled" | "meta" | "tags")
@@ -226,8 +234,11 @@ impl Node {
         self.config.meta.get(key)
     }
 
-    /// Its name with the schema, as in log lines: `silver.fct_listens`.
+    /// Its name with the schema, as in log lines: `silver.fct_listens`; a unit test's with its model, `fct_listens::a_test`.
     pub fn display_name(&self) -> String {
+        if let Some(unit) = &self.unit_test {
+            return format!("{}::{}", unit.model, self.name);
+        }
         match (&self.relation, self.resource_type) {
             (Some(_), ResourceType::Test) | (None, _) => self.name.clone(),
             (Some(relation), _) => format!("{}.{}", relation.schema, relation.identifier),

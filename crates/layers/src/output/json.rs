@@ -3,7 +3,7 @@
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-use crate::manifest::{Node, ResourceType};
+use crate::manifest::Node;
 
 /// dbt's code of an event.
 fn code(name: &str) -> &'static str {
@@ -54,10 +54,7 @@ pub(super) fn line(level: &str, name: &str, text: &str, data: &Value, invocation
 
 /// What events say of a node.
 pub(super) fn node_info(node: &Node, status: &str) -> Value {
-    let relation = node
-        .relation
-        .as_ref()
-        .filter(|_| node.resource_type != ResourceType::Test);
+    let relation = node.relation.as_ref();
     json!({
         "node_name": node.name,
         "node_path": node.path,

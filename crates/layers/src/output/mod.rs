@@ -4,6 +4,7 @@ mod freshness;
 mod hooks;
 mod json;
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
@@ -131,6 +132,7 @@ impl Printer {
             (ResourceType::Snapshot, "snapshot"),
             (ResourceType::Analysis, "analysis"),
             (ResourceType::Test, "data test"),
+            (ResourceType::UnitTest, "unit test"),
             (ResourceType::Source, "source"),
             (ResourceType::Exposure, "exposure"),
         ]
@@ -168,6 +170,7 @@ impl Printer {
             let kind = match node.resource_type {
                 ResourceType::Model => format!("{} model", node.config.materialized),
                 ResourceType::Test => "data test".to_owned(),
+                ResourceType::UnitTest => "unit test".to_owned(),
                 other => other.to_string(),
             };
             match kinds.iter_mut().find(|(name, _)| *name == kind) {
@@ -272,7 +275,7 @@ impl Printer {
             "\n{word} in {kind} {} ({})",
             node.name, node.original_file_path
         );
-        if let Some(failures) = result.failures {
+        if let (ResourceType::Test, Some(failures)) = (kind, result.failures) {
             let (verb, condition) = match (result.status, node.config.severity) {
                 (Status::Warn, _) | (_, Severity::Warn) => ("warn", node.config.warn_if),
                 _ => ("fail", node.config.error_if),
@@ -289,6 +292,15 @@ impl Printer {
         {
             text.push('\n');
             text.push_str(more.trim_end());
+        }
+        if let (ResourceType::Test, Some(relation)) = (kind, &node.relation) {
+            let query = format!("select * from {relation}");
+            let border = "-".repeat(query.len());
+            // Writing to a string cannot fail.
+            let _ = write!(
+                text,
+                "\n  See test failures:\n  {border}\n  {query}\n  {border}"
+            );
         }
         let data = json!({"unique_id": node.unique_id, "failures": result.failures, "message": result.message});
         let name = match result.status {
@@ -337,22 +349,22 @@ impl Printer {
             }
             Status::Pass => (
                 Level::Info,
-                format!("PASS {}", node.name),
+                format!("PASS {}", node.display_name()),
                 format!("PASS {took}"),
             ),
             Status::Warn => (
                 Level::Warn,
-                format!("WARN {failures} {}", node.name),
+                format!("WARN {failures} {}", node.display_name()),
                 format!("WARN {failures} {took}"),
             ),
             Status::Fail => (
                 Level::Error,
-                format!("FAIL {failures} {}", node.name),
+                format!("FAIL {failures} {}", node.display_name()),
                 format!("FAIL {failures} {took}"),
             ),
             Status::Error => {
                 let verb = match node.resource_type {
-                    ResourceType::Test => "",
+                    ResourceType::Test | ResourceType::UnitTest => "",
                     ResourceType::Seed => "loading ",
                     ResourceType::Snapshot => "snapshotting ",
                     _ => "creating ",
@@ -364,10 +376,10 @@ impl Printer {
                 )
             }
             Status::Skipped => {
-                let relation = if node.resource_type == ResourceType::Test {
-                    "test"
-                } else {
-                    "relation"
+                let relation = match node.resource_type {
+                    ResourceType::Test => "test",
+                    ResourceType::UnitTest => "unit_test",
+                    _ => "relation",
                 };
                 (
                     Level::Warn,
@@ -389,7 +401,7 @@ impl Printer {
         });
         let name = match (result.status, node.resource_type) {
             (Status::Skipped, _) => "SkippingDetails",
-            (_, ResourceType::Test) => "LogTestResult",
+            (_, ResourceType::Test | ResourceType::UnitTest) => "LogTestResult",
             (_, ResourceType::Seed) => "LogSeedResult",
             (_, ResourceType::Snapshot) => "LogSnapshotResult",
             _ => "LogModelResult",
@@ -443,7 +455,7 @@ fn describe(node: &Node) -> String {
         ),
         ResourceType::Seed => format!("seed file {}", node.display_name()),
         ResourceType::Snapshot => format!("snapshot {}", node.display_name()),
-        other => format!("{other} {}", node.name),
+        other => format!("{other} {}", node.display_name()),
     }
 }
 

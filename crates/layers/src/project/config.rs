@@ -142,7 +142,7 @@ pub fn typed(raw: &Mapping, resource_type: ResourceType) -> Result<Config, Diagn
     config.materialized = match resource_type {
         ResourceType::Seed => Materialized::Seed,
         ResourceType::Snapshot => Materialized::Snapshot,
-        ResourceType::Test => Materialized::Test,
+        ResourceType::Test | ResourceType::UnitTest => Materialized::Test,
         _ => materialized(raw)?,
     };
     for (key, value) in raw {
@@ -200,7 +200,8 @@ pub fn typed(raw: &Mapping, resource_type: ResourceType) -> Result<Config, Diagn
                 }
             }
             "where" => config.where_clause = optional_text(key, value)?,
-            "store_failures" => config.store_failures = truth(key, value)?.unwrap_or(false),
+            "store_failures" => config.store_failures = truth(key, value)?,
+            "store_failures_as" => config.store_failures_as = stored_as(key, value)?,
             "contract" => {
                 config.contract = match value.get("enforced") {
                     Some(enforced) => truth("contract.enforced", enforced)?.unwrap_or(false),
@@ -210,7 +211,23 @@ pub fn typed(raw: &Mapping, resource_type: ResourceType) -> Result<Config, Diagn
             _ => drop(config.extra.insert(key.to_owned(), yaml::to_json(value))),
         }
     }
+    // Each says what the other means; `store_failures_as` has the last word, as in dbt.
+    match config.store_failures_as.as_deref() {
+        Some(kind) => config.store_failures = Some(kind != "ephemeral"),
+        None => {
+            let kind = |stored| if stored { "table" } else { "ephemeral" }.to_owned();
+            config.store_failures_as = config.store_failures.map(kind);
+        }
+    }
     Ok(config)
+}
+
+fn stored_as(key: &str, value: &Yaml) -> Result<Option<String>, Diagnostic> {
+    let kind = optional_text(key, value)?;
+    match kind.as_deref() {
+        None | Some("table" | "view" | "ephemeral") => Ok(kind),
+        Some(_) => Err(wrong(key, "`table`, `view` or `ephemeral`")),
+    }
 }
 
 fn materialized(raw: &Mapping) -> Result<Materialized, Diagnostic> {
@@ -321,6 +338,24 @@ mod tests {
         assert_eq!(error.help.as_deref(), Some("did you mean `table`?"));
         let error = typed(&yaml("limit: many"), ResourceType::Test).expect_err("wrong");
         assert!(error.message.contains("a whole number"));
+    }
+
+    #[test]
+    fn how_failures_are_stored_has_the_last_word_on_whether_they_are() {
+        let stored = |text: &str| {
+            let config = typed(&yaml(text), ResourceType::Test).expect("fine");
+            (config.store_failures, config.store_failures_as)
+        };
+        let kind = |name: &str| Some(name.to_owned());
+        assert_eq!(stored("{}"), (None, None));
+        assert_eq!(stored("store_failures: true"), (Some(true), kind("table")));
+        let told = stored("{store_failures: true, store_failures_as: ephemeral}");
+        assert_eq!(told, (Some(false), kind("ephemeral")));
+        assert_eq!(
+            stored("store_failures_as: view"),
+            (Some(true), kind("view"))
+        );
+        assert!(typed(&yaml("store_failures_as: tabel"), ResourceType::Test).is_err());
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub struct Options {
     pub inline: Option<String>,
     /// The lake that templates may ask about tables; without one, a template that asks is an error.
     pub lake: Option<String>,
+    /// Whether tests that do not say so keep their failing rows.
+    pub store_failures: bool,
     /// Whether everything that is read is without rows.
     pub empty: bool,
     /// Nodes that are read where another target has them, by unique id.
@@ -78,6 +80,7 @@ pub fn load(dir: &Path, options: &Options) -> Result<Manifest> {
         vars: project.vars.clone(),
         target: target.values.clone(),
         full_refresh: options.full_refresh,
+        store_failures: options.store_failures,
         dispatch: packages::dispatch(&project)?,
     };
     let mut packages = packages::read(&project, options)?;
@@ -101,6 +104,7 @@ fn render_sections(project: &mut ProjectFile, globals: &Globals) -> Result<()> {
         "snapshots",
         "tests",
         "data_tests",
+        "unit_tests",
         "sources",
         "exposures",
     ] {
@@ -139,6 +143,7 @@ fn render_early(file: &str, text: &str, vars: &Mapping) -> Result<String> {
         vars: vars.clone(),
         target: Mapping::new(),
         full_refresh: false,
+        store_failures: false,
         dispatch: BTreeMap::new(),
     };
     Ok(Jinja::bare(&globals).render(file, text, &empty_frame(""))?)

@@ -30,13 +30,7 @@ const TOP: &[&str] = &[
     "anchors",
 ];
 /// Kinds of node that are read over, with a warning.
-const NOT_RUN: &[&str] = &[
-    "unit_tests",
-    "metrics",
-    "semantic_models",
-    "saved_queries",
-    "functions",
-];
+const NOT_RUN: &[&str] = &["metrics", "semantic_models", "saved_queries", "functions"];
 const NODE: &[&str] = &[
     "name",
     "description",
@@ -114,6 +108,15 @@ const TABLE: &[&str] = &[
     "loaded_at_query",
     "docs",
 ];
+const UNIT_TEST: &[&str] = &[
+    "name",
+    "description",
+    "model",
+    "given",
+    "expect",
+    "overrides",
+    "config",
+];
 const EXPOSURE: &[&str] = &[
     "name",
     "label",
@@ -139,6 +142,8 @@ pub struct Properties {
     pub exposures: Vec<ExposureProperties>,
     /// Under `macros`.
     pub macros: Vec<MacroProperties>,
+    /// Under `unit_tests`.
+    pub unit_tests: Vec<UnitProperties>,
     /// Remarks.
     pub warnings: Vec<String>,
 }
@@ -191,6 +196,15 @@ pub struct TableProperties {
     pub identifier: String,
     /// What stands about it.
     pub common: Common,
+}
+
+/// A unit test.
+#[derive(Clone, Debug)]
+pub struct UnitProperties {
+    /// The name.
+    pub name: String,
+    /// All that stands about it.
+    pub content: Mapping,
 }
 
 /// An exposure.
@@ -253,6 +267,18 @@ impl Properties {
         let (macros, unknown) = macros::properties(file, render)?;
         properties.macros = macros;
         properties.unknown(file, unknown);
+        for entry in file.list(&file.content, "unit_tests", None)? {
+            let (mapping, name) = file.name_of(entry, "unit_tests")?;
+            let what = format!("the unit test `{name}`");
+            properties.unknown(
+                file,
+                file.check_keys(mapping, UNIT_TEST, &what, Some(name))?,
+            );
+            properties.unit_tests.push(UnitProperties {
+                name: name.to_owned(),
+                content: mapping.clone(),
+            });
+        }
         for entry in file.list(&file.content, "exposures", None)? {
             let (mapping, name) = file.name_of(entry, "exposures")?;
             properties.unknown(

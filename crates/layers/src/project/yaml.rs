@@ -171,6 +171,21 @@ impl File {
         }
     }
 
+    /// The first line after that of `name: <after>` that fits; else that one.
+    pub fn line_after(
+        &self,
+        after: &str,
+        fits: impl Fn(&str) -> bool,
+    ) -> crate::manifest::SourceLocation {
+        let named = self.at_name(Diagnostic::new(""), after).location;
+        let from = named.map_or(1, |location| location.line);
+        let mut lines = self.text.lines().enumerate().skip(from);
+        let line = lines
+            .find(|(_, text)| fits(text))
+            .map(|(index, _)| index + 1);
+        place(&self.path, &self.text, line.unwrap_or(from), None)
+    }
+
     fn line_where(&self, fits: impl Fn(&str) -> bool) -> Option<usize> {
         self.text.lines().position(fits).map(|index| index + 1)
     }

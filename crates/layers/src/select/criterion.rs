@@ -20,6 +20,7 @@ const METHODS: &[&str] = &[
     "resource_type",
     "test_type",
     "test_name",
+    "unit_test",
     "state",
     "result",
     "source_status",
@@ -66,6 +67,7 @@ enum Method {
     ResourceType,
     TestType,
     TestName,
+    UnitTest,
     State,
     Result,
     SourceStatus,
@@ -153,6 +155,7 @@ impl Criterion {
             "resource_type" => Method::ResourceType,
             "test_type" => Method::TestType,
             "test_name" => Method::TestName,
+            "unit_test" => Method::UnitTest,
             "state" => Method::State,
             "result" => Method::Result,
             "source_status" => Method::SourceStatus,
@@ -216,21 +219,30 @@ impl Criterion {
                     && glob::matches(package, &node.package)
                     && glob::matches(name, &node.name)
             }
+            Method::UnitTest => {
+                let (package, name) = value.split_once('.').unwrap_or(("*", value));
+                node.resource_type == ResourceType::UnitTest
+                    && glob::matches(package, &node.package)
+                    && glob::matches(name, &node.name)
+            }
             Method::ResourceType => node.resource_type.as_str() == value,
             Method::TestType => match (value, node.test.as_ref().map(|test| &test.kind)) {
                 ("generic" | "schema" | "data", Some(TestKind::Generic { .. }))
                 | ("singular" | "data", Some(TestKind::Singular)) => true,
+                ("unit", None) => node.resource_type == ResourceType::UnitTest,
                 ("generic" | "schema" | "singular" | "data" | "unit", _) => false,
                 _ => {
                     let message = format!(
-                        "there is no test type '{value}': they are generic, singular and data"
+                        "there is no test type '{value}': they are generic, singular, data and unit"
                     );
                     return Err(Error::Usage(message));
                 }
             },
             Method::TestName => match node.test.as_ref().map(|test| &test.kind) {
                 Some(TestKind::Generic { name, .. }) => glob::matches(value, name),
-                _ => false,
+                _ => {
+                    node.resource_type == ResourceType::UnitTest && glob::matches(value, &node.name)
+                }
             },
             Method::State => state_fits(node, value, self.previous(previous, "state")?)?,
             Method::SourceStatus => {

@@ -81,7 +81,8 @@ impl<'a> Neighbours<'a> {
             Indirect::Buildable => Self::walk(&self.parents, nodes, Some(1)),
             _ => nodes.clone(),
         };
-        for test in manifest.of_type(ResourceType::Test) {
+        let units = manifest.of_type(ResourceType::UnitTest);
+        for test in manifest.of_type(ResourceType::Test).chain(units) {
             let mut reads = test.depends_on.iter().map(String::as_str);
             let picked = test
                 .depends_on

@@ -84,7 +84,7 @@ impl Run<'_> {
         let outcome = if known && !only_tests && !self.options.full_refresh {
             Ok(None)
         } else {
-            self.verdict(test, versions, staged).await.map(Some)
+            self.kept_verdict(test, versions, staged).await.map(Some)
         };
         let mut result = NodeResult {
             unique_id: test.unique_id.clone(),
@@ -114,6 +114,10 @@ impl Run<'_> {
                 result.status = Status::Error;
                 result.failures = None;
                 result.message = Some(error.to_string());
+                if matches!(error, Error::Superseded { .. }) {
+                    self.record(index, test, result);
+                    return Err(error);
+                }
             }
         }
         result.elapsed = started.elapsed();
@@ -126,6 +130,21 @@ impl Run<'_> {
         }
         self.record(index, test, result);
         Ok(well)
+    }
+
+    /// Run a test and keep its failing rows, where they are kept: that what they are of is not committed is no
+    /// reason not to.
+    async fn kept_verdict(
+        &self,
+        test: &Node,
+        versions: &Versions,
+        staged: Option<(&Node, &Staged)>,
+    ) -> Result<checks::Verdict> {
+        let mut verdict = self.verdict(test, versions, staged).await?;
+        if let Some(kept) = verdict.kept.take() {
+            kept.commit(self.build.map(|build| build.number)).await?;
+        }
+        Ok(verdict)
     }
 
     async fn verdict(
@@ -164,7 +183,7 @@ impl Run<'_> {
             let share = self.project.engine.share(effort).await?;
             let session = self.project.session_in(&share.engine, test, &leaf).await?;
             let verdict = tokio::select! {
-                verdict = checks::run(&session, test) => verdict,
+                verdict = checks::run(&session, test, self.project.lake) => verdict,
                 () = self.shutdown.requested() => Err(Error::Interrupted),
             };
             match verdict {

@@ -3,6 +3,9 @@
 mod checked;
 mod incremental;
 mod nodes;
+mod unit_tests;
+
+pub use nodes::refused;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};

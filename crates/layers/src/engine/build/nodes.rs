@@ -25,10 +25,16 @@ impl Run<'_> {
     pub(super) async fn node(&self, unique_id: &str) -> bool {
         let node = self.get(unique_id);
         if node.resource_type == ResourceType::Test {
-            return self
-                .test(node, &self.snapshot_of_versions(), None)
-                .await
-                .unwrap_or(false);
+            return match self.test(node, &self.snapshot_of_versions(), None).await {
+                Ok(well) => well,
+                Err(error) => {
+                    self.stop_with(error);
+                    false
+                }
+            };
+        }
+        if node.resource_type == ResourceType::UnitTest {
+            return self.unit_test(node).await;
         }
         let index = self.start(node);
         let started = Instant::now();
@@ -270,7 +276,7 @@ impl Run<'_> {
             Outcome::Refused(refusal) => {
                 self.forget_tests(node);
                 table.discard(&staged.adds).await?;
-                return Err(refused(node, build, &refusal));
+                return Err(refused(&node.display_name(), build, &refusal));
             }
         }
         let rows = staged.rows();
@@ -306,15 +312,16 @@ pub(super) fn expired(node: &Node, way: &Way, upstream: &Upstream, before: i64) 
     }
 }
 
-fn refused(node: &Node, build: i64, refusal: &Refusal) -> Error {
+/// What a refused commit of build `build` to `table` means.
+pub fn refused(table: &str, build: i64, refusal: &Refusal) -> Error {
     match refusal {
         Refusal::Fenced { app_id, found, .. } if app_id == BUILD => Error::Superseded {
             ours: build,
             found: *found,
-            table: node.display_name(),
+            table: table.to_owned(),
         },
         other => Error::Refused {
-            table: node.display_name(),
+            table: table.to_owned(),
             why: other.to_string(),
         },
     }

@@ -9,11 +9,11 @@ use serde::Serialize;
 use serde_norway::Value as Yaml;
 
 use super::docs::doc;
-use super::frame;
 use super::macros::{MacroCall, macro_key, returned, takes_key};
 use super::messages::{log, print};
 use super::references::{reference, source};
 use super::warehouse::{load_relation, load_result, run_query, statement};
+use super::{frame, overridden};
 use crate::diagnostics::Diagnostic;
 use crate::jinja::calls::{diagnosed, failure, only, with_default};
 use crate::jinja::values::{mutable, serialized};
@@ -37,6 +37,9 @@ impl Object for Builtin {
     }
 
     fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
+        if let Some(instead) = overridden(state, self.0) {
+            return Ok(instead);
+        }
         (self.1)(state, args)
     }
 }
@@ -145,8 +148,12 @@ fn parsed<T: Serialize, E: Display>(
     }
 }
 
-fn env_var(_: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
+fn env_var(state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
     let (name, default): (&str, _) = with_default(args)?;
+    let frame = frame(state).ok();
+    if let Some(value) = frame.and_then(|frame| frame.overrides.environment.get(name).cloned()) {
+        return Ok(value);
+    }
     match (std::env::var(name), default) {
         (Ok(value), _) => Ok(Value::from(value)),
         (Err(_), Some(default)) => Ok(default),
@@ -171,6 +178,7 @@ mod tests {
             vars: serde_norway::Mapping::new(),
             target: serde_norway::Mapping::new(),
             full_refresh: false,
+            store_failures: false,
             dispatch: std::collections::BTreeMap::new(),
         };
         let jinja = Jinja::bare(&globals);

@@ -103,6 +103,10 @@ impl Object for VarFunction {
 
     fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
         let (name, default): (&str, _) = with_default(args)?;
+        let frame = frame(state)?;
+        if let Some(value) = frame.overrides.vars.get(name) {
+            return Ok(serialized(value));
+        }
         let vars = self.seen(state)?;
         match (vars.get(name), default) {
             (Some(value), _) => Ok(serialized(value)),
@@ -121,8 +125,11 @@ impl Object for VarFunction {
         args: &[Value],
     ) -> Result<Value, Error> {
         let name: &str = only(args)?;
+        let of_test = || frame(state).is_ok_and(|frame| frame.overrides.vars.contains_key(name));
         match method {
-            "has_var" => Ok(Value::from(self.seen(state)?.contains_key(name))),
+            "has_var" => Ok(Value::from(
+                self.seen(state)?.contains_key(name) || of_test(),
+            )),
             _ => Err(unknown_method()),
         }
     }

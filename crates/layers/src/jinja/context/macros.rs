@@ -6,9 +6,9 @@ use std::sync::Arc;
 use minijinja::value::{Kwargs, Object, ObjectRepr, Value, from_args};
 use minijinja::{Error, State};
 
-use super::ADAPTER;
 use super::columns::quoted;
 use super::warehouse::{columns_in, get_relation};
+use super::{ADAPTER, overridden};
 use crate::diagnostics::Diagnostic;
 use crate::jinja::calls::{diagnosed, failure, only, unknown_method};
 
@@ -34,6 +34,9 @@ impl Object for MacroCall {
     }
 
     fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
+        if let Some(instead) = overridden(state, &self.0) {
+            return Ok(instead);
+        }
         let callable = state.get_temp(&macro_key(&self.0)).ok_or_else(|| {
             failure(format!(
                 "the macro `{}` is called before it is defined",

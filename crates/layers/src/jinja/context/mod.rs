@@ -16,11 +16,12 @@ mod references;
 mod relation;
 mod warehouse;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minijinja::value::{Object, Value};
 use minijinja::{Error, State};
-use serde_norway::Mapping;
+use serde_norway::{Mapping, Value as Yaml};
 
 pub use answers::Answer;
 pub use builtins::BUILTINS;
@@ -63,8 +64,29 @@ pub struct Frame {
     pub incremental: bool,
     /// The node's configuration as far as known, for `config.get`.
     pub config: Mapping,
+    /// What a unit test gives other values.
+    pub overrides: Overrides,
     /// What the template asked for.
     pub captured: Mutex<Captured>,
+}
+
+/// What has other values while a unit test's model is rendered.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// Macros and functions, by their names (a package's with its name and a dot before): what calls of them give.
+    pub macros: BTreeMap<String, Value>,
+    /// Variables.
+    pub vars: BTreeMap<String, Yaml>,
+    /// Environment variables.
+    pub environment: BTreeMap<String, Value>,
+}
+
+impl Overrides {
+    /// What a call of a macro or function gives instead.
+    fn of_call(&self, name: &str) -> Option<&Value> {
+        let dbt = || self.macros.get(&format!("dbt.{name}"));
+        self.macros.get(name).or_else(dbt)
+    }
 }
 
 /// What a template asked for while it was rendered.
@@ -90,6 +112,12 @@ impl Frame {
 }
 
 impl Object for Frame {}
+
+/// What a unit test has a macro or function give.
+fn overridden(state: &State<'_, '_>, name: &str) -> Option<Value> {
+    let frame = frame(state).ok()?;
+    frame.overrides.of_call(name).cloned()
+}
 
 /// The frame of the render that calls.
 fn frame(state: &State<'_, '_>) -> Result<Arc<Frame>, Error> {

@@ -27,6 +27,22 @@ pub fn fingerprint(project: &ProjectFile, node: &Node) -> Result<String> {
     if let Some(reach) = node.meta("reach") {
         add(&reach.to_string());
     }
+    if node.resource_type == ResourceType::Test {
+        let config = &node.config;
+        add(&format!(
+            "{} {:?} {:?} {} {}",
+            config.fail_calc, config.limit, config.severity, config.warn_if, config.error_if
+        ));
+        // Where its failing rows are kept: a test that passed is run again where they were not.
+        if let Some(relation) = &node.relation {
+            add(&relation.to_string());
+        }
+    }
+    if let Some(unit) = &node.unit_test {
+        let given = unit.given.iter();
+        let given: Vec<_> = given.map(|one| (&one.node, &one.fixture.rows)).collect();
+        add(&format!("{given:?} {:?}", unit.expect.rows));
+    }
     if node.resource_type == ResourceType::Seed {
         add(&read_text(&project.root, &node.original_file_path)?);
         for (column, sql_type) in &node.config.column_types {

@@ -4,6 +4,7 @@ mod ephemeral;
 mod fingerprint;
 mod graph;
 mod relations;
+mod unit_tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,14 +38,20 @@ pub fn compile(
         macros,
         warnings,
     } = drafts;
-    let disabled = drafts
+    let disabled: Vec<String> = drafts
         .iter()
         .filter(|draft| !draft.enabled)
         .map(|draft| draft.node.name.clone())
         .collect();
     drafts.retain(|draft| draft.enabled);
-    place_relations(&project.name, &jinja, &mut drafts, &options.deferred)?;
-    let graph = Arc::new(graph(project.search(), &drafts, disabled, options.empty));
+    place_relations(&project.name, &jinja, &mut drafts, options)?;
+    // Unit tests read rows though nothing else does.
+    let whole = Arc::new(graph(project.search(), &drafts, disabled.clone(), false));
+    let graph = if options.empty {
+        Arc::new(graph(project.search(), &drafts, disabled, true))
+    } else {
+        whole.clone()
+    };
     follow_references(&graph, &mut drafts)?;
     let mut drafts: BTreeMap<String, Draft> = drafts
         .into_iter()
@@ -82,6 +89,11 @@ pub fn compile(
             introspection.know(&draft.node);
         }
     }
+    let units = Compiler {
+        graph: &whole,
+        ..templates
+    };
+    errors.extend(units.unit_tests(&mut drafts));
     Error::collected(errors)?;
     let mut nodes = BTreeMap::new();
     for (unique_id, mut draft) in drafts {
@@ -112,7 +124,7 @@ pub fn compile(
 fn has_no_sql(node: &Node) -> bool {
     matches!(
         node.resource_type,
-        ResourceType::Seed | ResourceType::Source | ResourceType::Exposure
+        ResourceType::Seed | ResourceType::Source | ResourceType::Exposure | ResourceType::UnitTest
     )
 }
 

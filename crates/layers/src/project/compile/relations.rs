@@ -6,28 +6,34 @@ use minijinja::Value;
 
 use crate::diagnostics::Diagnostic;
 use crate::jinja::{Jinja, python_str, serialized};
-use crate::manifest::{Node, Relation, ResourceType};
-use crate::project::empty_frame;
+use crate::manifest::{Node, Relation, ResourceType, TestKind};
 use crate::project::parse::Draft;
+use crate::project::{Options, empty_frame};
 use crate::{Error, Result};
 
-/// Give models and seeds their relations, by the project's or dbt's naming macros; those that are
-/// deferred have theirs already. Packages' naming macros are for them alone when they are the project.
+/// The schema of tests' failing rows, before `generate_schema_name`.
+const AUDIT: &str = "dbt_test__audit";
+
+/// Give models, seeds, and tests whose failing rows are kept, their relations, by the project's or
+/// dbt's naming macros; those that are deferred have theirs already. Packages' naming macros are for them alone when
+/// they are the project.
 pub fn place_relations(
     project: &str,
     jinja: &Jinja,
     drafts: &mut [Draft],
-    deferred: &BTreeMap<String, Relation>,
+    options: &Options,
 ) -> Result<()> {
     let mut taken: BTreeMap<Relation, Place> = BTreeMap::new();
     let mut errors = Vec::new();
     for draft in drafts {
         let node = &mut draft.node;
-        if let Some(elsewhere) = deferred.get(&node.unique_id) {
+        if let Some(elsewhere) = options.deferred.get(&node.unique_id) {
             node.relation = Some(elsewhere.clone());
             continue;
         }
-        if !node.is_built() {
+        let audits = node.resource_type == ResourceType::Test
+            && node.config.store_failures.unwrap_or(options.store_failures);
+        if !node.is_built() && !audits {
             if let Some(relation) = &node.relation {
                 taken.insert(relation.clone(), Place::of(node));
             }
@@ -54,12 +60,19 @@ pub fn place_relations(
         let exact = exact.filter(|_| node.resource_type == ResourceType::Snapshot);
         let schema = match exact {
             Some(schema) => Ok(schema.to_owned()),
-            None => name("generate_schema_name", node.config.schema.as_deref()),
+            None => {
+                let custom = node.config.schema.as_deref();
+                let custom = custom.or(audits.then_some(AUDIT));
+                name("generate_schema_name", custom)
+            }
         };
         let relation = schema.and_then(|schema| {
             Ok(Relation::new(
                 schema,
-                name("generate_alias_name", node.config.alias.as_deref())?,
+                name(
+                    "generate_alias_name",
+                    node.config.alias.as_deref().or(short_name(node)),
+                )?,
             ))
         });
         match relation {
@@ -73,6 +86,13 @@ pub fn place_relations(
         }
     }
     Error::collected(errors)
+}
+
+/// The name of a generic test that is short enough for a table, where its own is not.
+fn short_name(node: &Node) -> Option<&str> {
+    let short = node.path.strip_suffix(".sql")?;
+    let is_generic = matches!(node.test.as_ref()?.kind, TestKind::Generic { .. });
+    (is_generic && short != node.name).then_some(short)
 }
 
 /// Whose a relation is.

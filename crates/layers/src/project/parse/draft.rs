@@ -28,6 +28,28 @@ pub struct Draft {
     pub enabled: bool,
     /// For a generic test: what its template is called with.
     pub generic: Option<Generic>,
+    /// For a unit test: what it gives and overrides.
+    pub unit: Option<Unit>,
+}
+
+/// What a unit test's model is compiled with.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    /// What its inputs stand for, one after the other.
+    pub inputs: Vec<Input>,
+    /// `macros`, `vars` and `env_vars`.
+    pub overrides: Mapping,
+}
+
+/// What given rows stand for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The model's own table.
+    This,
+    /// A node of the project.
+    Ref(Ref),
+    /// A source's table.
+    Source(String, String),
 }
 
 /// What a generic test's template is called with, and where the YAML says so.
@@ -65,6 +87,7 @@ impl Draft {
             refs: captured.refs,
             sources: captured.sources,
             generic: None,
+            unit: None,
         }
     }
 }

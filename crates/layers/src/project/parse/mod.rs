@@ -6,13 +6,14 @@ mod files;
 mod generic;
 mod resources;
 mod snapshots;
+mod unit_tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_norway::Value as Yaml;
 
-pub use draft::Draft;
+pub use draft::{Draft, Input};
 pub use generic::render_generic;
 
 use self::files::{macro_files, property_files};
@@ -192,6 +193,9 @@ impl Parser<'_> {
         for (below, file, read) in properties {
             for table in &read.tables {
                 self.source(below, file, table);
+            }
+            for unit_test in &read.unit_tests {
+                self.unit_test(below, file, unit_test);
             }
             for exposure in &read.exposures {
                 self.exposure(below, file, exposure);

@@ -51,7 +51,8 @@ impl Parser<'_> {
 
     pub(super) fn singular_tests(&mut self) -> Result<()> {
         for (folder, path) in files_in(&self.project.root, &self.project.test_paths, &["sql"])? {
-            if below(&folder, &path).starts_with("generic/") {
+            let below = below(&folder, &path);
+            if below.starts_with("generic/") || below.starts_with("fixtures/") {
                 continue;
             }
             let mut node = self.node(ResourceType::Test, &stem(&path), &folder, &path);

@@ -6,6 +6,8 @@ mod gone;
 mod nested;
 mod other_builds;
 mod refused;
+mod test_settings;
+mod unit_tests;
 mod written;
 
 use super::support::{Bench, row};
