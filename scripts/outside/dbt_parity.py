@@ -22,7 +22,7 @@ from dbt.artifacts.schemas.catalog import CatalogArtifact
 from dbt.artifacts.schemas.manifest import WritableManifest
 from dbt.artifacts.schemas.run import RunResultsArtifact
 
-RESOURCE_TYPES = ["model", "seed", "snapshot", "source", "test"]
+RESOURCE_TYPES = ["model", "seed", "snapshot", "source", "test", "unit_test"]
 
 
 # Of each node: its unique id, and the nodes that it depends on.
@@ -94,7 +94,11 @@ def manifest(layers: str, project: str, folder: str) -> dict[str, list[str]]:
     return {
         # Sources have no edges, and those of seeds lead to macros alone.
         unique_id: sorted(getattr(getattr(node, "depends_on", None), "nodes", []))
-        for unique_id, node in [*read.nodes.items(), *read.sources.items()]
+        for unique_id, node in [
+            *read.nodes.items(),
+            *read.sources.items(),
+            *read.unit_tests.items(),
+        ]
         if node.resource_type in RESOURCE_TYPES
     }
 
@@ -176,6 +180,22 @@ SMALL = {
   - name: failing
     columns: [{name: n, data_tests: [{accepted_values: {arguments: {values: [7], quote: false}}}]}]
 """,
+    "models/untrue.sql": "select n + 1 as n from {{ ref('a') }}",
+    "models/unit.yml": """unit_tests:
+  - name: all_rows_are_kept
+    model: a
+    given: [{input: ref('days'), rows: [{day: 2026-01-03, n: 7}, {n: 1}]}]
+    expect: {rows: [{n: 1, day: null}, {n: 7, day: 2026-01-03}]}
+  - name: one_is_added
+    model: untrue
+    given: [{input: ref('a'), format: csv, rows: "n\\n1\\n2\\n"}]
+    expect: {format: sql, rows: select 2 as n union all select 3}
+  - name: two_are_added
+    model: untrue
+    given: [{input: ref('a'), format: csv, fixture: one_and_two}]
+    expect: {rows: [{n: 3}, {n: 4}]}
+""",
+    "tests/fixtures/one_and_two.csv": "n\n1\n2\n",
     "tests/none_is_negative.sql": "select n from {{ ref('a') }} where n < 0",
 }
 
@@ -191,6 +211,10 @@ ENDED = {
     "failing": ("error", 0),
     "accepted_values_failing_n__False__7": ("fail", 2),
     "below": ("skipped", 0),
+    "all_rows_are_kept": ("pass", 0),
+    "one_is_added": ("pass", 0),
+    "two_are_added": ("fail", 1),
+    "untrue": ("skipped", 0),
 }
 
 
@@ -277,9 +301,17 @@ def same_results(layers: str, dbt: str, scratch: str) -> bool:
         f"{scratch}/small-ours",
         environment,
     )
-    ended = {name.split(".")[2]: result for name, result in ours[1].items()}
+    # A unit test's name stands after that of its model.
+    ended = {
+        name.split(".")[3 if name.startswith("unit_test.") else 2]: result
+        for name, result in ours[1].items()
+    }
+    unit_tests = [
+        {name: end for name, end in ends[1].items() if name.startswith("unit_test.")}
+        for ends in (theirs, ours)
+    ]
     same = theirs[0] == ours[0] and set(theirs[1]) == set(ours[1])
-    if same and ended == ENDED:
+    if same and ended == ENDED and unit_tests[0] == unit_tests[1]:
         print(f"run_results.json: {len(ended)} results, exit code {ours[0]}")
         return same_catalog(
             catalog(

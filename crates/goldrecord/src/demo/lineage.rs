@@ -93,7 +93,10 @@ fn layer(node: &Node) -> Option<String> {
             .relation
             .as_ref()
             .map(|relation| relation.schema.clone()),
-        ResourceType::Test | ResourceType::Exposure | ResourceType::Analysis => None,
+        ResourceType::Test
+        | ResourceType::UnitTest
+        | ResourceType::Exposure
+        | ResourceType::Analysis => None,
     }
 }
 

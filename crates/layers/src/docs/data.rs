@@ -6,7 +6,7 @@ use chrono::DateTime;
 use serde_json::{Map, Value, json};
 
 use crate::engine::Catalog;
-use crate::manifest::{Manifest, Node, TestKind};
+use crate::manifest::{Manifest, Node, ResourceType, TestKind};
 
 /// What earlier commands left in the target folder.
 #[derive(Clone, Debug, Default)]
@@ -95,8 +95,13 @@ fn of_node(node: &Node, catalog: &Catalog) -> Value {
         .and_then(|table| table.stored);
     let extra = |key: &str| node.config.extra.get(key);
     let committed = stored.and_then(|stored| DateTime::from_timestamp_millis(stored.committed_ms));
+    // The site shows unit tests among the tests.
+    let shown_as = match node.resource_type {
+        ResourceType::UnitTest => ResourceType::Test,
+        other => other,
+    };
     json!({
-        "type": node.resource_type,
+        "type": shown_as,
         "name": node.name,
         "label": node.display_name(),
         "source": node.source_name,

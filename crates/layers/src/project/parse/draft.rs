@@ -136,6 +136,7 @@ impl Parser<'_> {
             ResourceType::Test => &["tests", "data_tests"],
             ResourceType::Exposure => &["exposures"],
             ResourceType::Analysis => &["analyses"],
+            ResourceType::UnitTest => &["unit_tests"],
         };
         configuration(self.root, sections, &node.fqn)
     }

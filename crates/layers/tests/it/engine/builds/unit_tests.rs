@@ -3,7 +3,7 @@
 use goldrecord_layers::reporter::Status;
 
 use super::filled;
-use crate::engine::support::{Bench, of, row};
+use crate::engine::support::{Bench, row};
 
 const PASSES: &str = "unit_tests:
   - name: keeps_one_row_an_event
@@ -188,9 +188,9 @@ async fn what_is_wrong_with_a_unit_test_is_said_before_anything_runs() {
     for (from, to, parts) in [
         (
             "model: fct",
-            "model: ftc",
+            "model: fcts",
             &[
-                "is of `ftc`, which is no model",
+                "is of `fcts`, which is no model",
                 "models/unit.yml:3",
                 "did you mean `fct`?",
             ][..],
