@@ -174,6 +174,7 @@ pub(super) struct Pick {
 }
 
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct Run {
     #[command(flatten)]
     pub(super) pick: Pick,

@@ -40,17 +40,16 @@ impl Failures {
         let table = lake.table(&relation.table_path());
         let properties = BTreeMap::from([(FAILURES_OF.to_owned(), test.unique_id.clone())]);
         let description = Some(format!("Rows that {} found", test.name));
-        let live = match table.latest().await? {
-            Some(live) => live,
-            None => {
-                let spec = TableSpec {
-                    schema: schema.clone(),
-                    partition_columns: Vec::new(),
-                    properties: properties.clone(),
-                    description: description.clone(),
-                };
-                table.create(&spec).await?
-            }
+        let live = if let Some(live) = table.latest().await? {
+            live
+        } else {
+            let spec = TableSpec {
+                schema: schema.clone(),
+                partition_columns: Vec::new(),
+                properties: properties.clone(),
+                description: description.clone(),
+            };
+            table.create(&spec).await?
         };
         let mut change = MetadataChange::of(&live);
         if !same_columns(&live.schema, schema) {

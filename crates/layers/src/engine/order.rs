@@ -96,9 +96,10 @@ impl Order {
             } else {
                 Vec::new()
             };
-            let waits = match readers.is_empty() {
-                true => BTreeSet::new(),
-                false => built_above(manifest, model, runnable),
+            let waits = if readers.is_empty() {
+                BTreeSet::new()
+            } else {
+                built_above(manifest, model, runnable)
             };
             let at = self.sequence.iter().position(|id| readers.contains(id));
             let at = at.unwrap_or(self.sequence.len());

@@ -212,12 +212,11 @@ pub fn typed(raw: &Mapping, resource_type: ResourceType) -> Result<Config, Diagn
         }
     }
     // Each says what the other means; `store_failures_as` has the last word, as in dbt.
-    match config.store_failures_as.as_deref() {
-        Some(kind) => config.store_failures = Some(kind != "ephemeral"),
-        None => {
-            let kind = |stored| if stored { "table" } else { "ephemeral" }.to_owned();
-            config.store_failures_as = config.store_failures.map(kind);
-        }
+    if let Some(kind) = config.store_failures_as.as_deref() {
+        config.store_failures = Some(kind != "ephemeral");
+    } else {
+        let kind = |stored| if stored { "table" } else { "ephemeral" }.to_owned();
+        config.store_failures_as = config.store_failures.map(kind);
     }
     Ok(config)
 }

@@ -27,9 +27,9 @@ pub fn difference(columns: &[String], expected: &[Cells], actual: Vec<Cells>) ->
     for (wanted, found) in alike(&mut missing, &mut more) {
         let cells = wanted.iter().zip(&found).map(|(wanted, found)| {
             Some(if wanted == found {
-                shown(wanted)
+                shown(wanted.as_ref())
             } else {
-                format!("{}→{}", shown(wanted), shown(found))
+                format!("{}→{}", shown(wanted.as_ref()), shown(found.as_ref()))
             })
         });
         lines.push(("→", cells.collect()));
@@ -77,8 +77,8 @@ fn alike(missing: &mut Vec<Cells>, more: &mut Vec<Cells>) -> Vec<(Cells, Cells)>
     found
 }
 
-fn shown(cell: &Option<String>) -> String {
-    cell.clone().unwrap_or_else(|| "NULL".to_owned())
+fn shown(cell: Option<&String>) -> String {
+    cell.map_or_else(|| "NULL".to_owned(), Clone::clone)
 }
 
 /// Lines with their cells below each other.
@@ -86,7 +86,7 @@ fn table(lines: &[(&str, Cells)]) -> String {
     let width = |column: usize| {
         let cells = lines
             .iter()
-            .map(|(_, cells)| shown(&cells[column]).chars().count());
+            .map(|(_, cells)| shown(cells[column].as_ref()).chars().count());
         cells.max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..lines.first().map_or(0, |(_, cells)| cells.len()))
@@ -97,7 +97,7 @@ fn table(lines: &[(&str, Cells)]) -> String {
         let cells: Vec<String> = cells
             .iter()
             .zip(&widths)
-            .map(|(cell, width)| format!("{:<width$}", shown(cell)))
+            .map(|(cell, width)| format!("{:<width$}", shown(cell.as_ref())))
             .collect();
         let line = format!("{mark:<3},{}", cells.join(","));
         text.push_str(line.trim_end());

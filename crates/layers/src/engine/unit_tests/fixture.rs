@@ -1,5 +1,6 @@
 //! The rows of a unit test, with the types of the table that they stand for.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray, new_null_array};
@@ -121,7 +122,7 @@ pub fn batch(
 pub fn conformed(
     what: &str,
     fixture: &Fixture,
-    rows: RecordBatch,
+    rows: &RecordBatch,
     schema: &SchemaRef,
 ) -> Result<RecordBatch> {
     let wrong = |error: ArrowError| {
@@ -136,7 +137,7 @@ pub fn conformed(
 }
 
 /// The rows with the types by which a scan shows a table's.
-pub fn scanned(rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
+pub fn scanned(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let schema = rows.schema();
     let mut fields = Vec::new();
     let mut arrays = Vec::new();
@@ -189,7 +190,8 @@ fn nested(cells: &[&Value], field: &Field) -> Result<ArrayRef, ArrowError> {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        lines.push_str(&format!("{{\"cell\": {cell}}}\n"));
+        // Writing to a string cannot fail.
+        let _ = writeln!(lines, "{{\"cell\": {cell}}}");
     }
     let mut decoder = ReaderBuilder::new(Arc::new(schema))
         .with_batch_size(cells.len().max(1))

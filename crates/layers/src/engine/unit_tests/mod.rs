@@ -84,7 +84,7 @@ impl Project<'_> {
                 }
             };
             hash.update(format!("{:?}", batch.schema()));
-            let batch = fixture::scanned(batch).map_err(|error| engine(&name)(error.into()))?;
+            let batch = fixture::scanned(&batch).map_err(|error| engine(&name)(error.into()))?;
             let relation = match &input.relation {
                 Some(relation) => relation.clone(),
                 // As the model's SQL names an ephemeral model.
@@ -124,7 +124,7 @@ impl Project<'_> {
                     .collect();
                 let columns = fixture::known(&what, &unit.expect, &names, &schema)?;
                 let schema = projected(&schema, &columns);
-                let batch = fixture::conformed(&what, &unit.expect, batch, &schema)?;
+                let batch = fixture::conformed(&what, &unit.expect, &batch, &schema)?;
                 (columns, batch)
             }
             Rows::Seed => unreachable!("only a given table is a seed"),

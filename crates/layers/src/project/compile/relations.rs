@@ -58,13 +58,12 @@ pub fn place_relations(
             .get("target_schema")
             .and_then(|value| value.as_str());
         let exact = exact.filter(|_| node.resource_type == ResourceType::Snapshot);
-        let schema = match exact {
-            Some(schema) => Ok(schema.to_owned()),
-            None => {
-                let custom = node.config.schema.as_deref();
-                let custom = custom.or(audits.then_some(AUDIT));
-                name("generate_schema_name", custom)
-            }
+        let schema = if let Some(schema) = exact {
+            Ok(schema.to_owned())
+        } else {
+            let custom = node.config.schema.as_deref();
+            let custom = custom.or(audits.then_some(AUDIT));
+            name("generate_schema_name", custom)
         };
         let relation = schema.and_then(|schema| {
             Ok(Relation::new(

@@ -48,9 +48,8 @@ impl Parser<'_> {
         node.unique_id = format!("unit_test.{}.{model}.{name}", self.project.name);
         below.clone_into(&mut node.path);
         node.fqn = self.fqn(below, &[model, name]);
-        node.description = yaml::text(mapping, "description")
-            .unwrap_or_default()
-            .to_owned();
+        let description = yaml::text(mapping, "description").unwrap_or_default();
+        description.clone_into(&mut node.description);
         let mut raw = self.folder_config(&["unit_tests"], &node.fqn);
         config::merge(&mut raw, &file.map(mapping, "config", Some(name))?);
         node.config = config::typed(&raw, ResourceType::UnitTest)
@@ -71,15 +70,16 @@ impl Parser<'_> {
         };
         file.check_keys(expected, EXPECT, "`expect`", Some(name))?;
         let at = file.line_after(name, |line| line.trim_start().starts_with("expect:"));
-        let expect = self.fixture(name, expected, at, false)?;
+        let expect = self.fixture(name, expected, &at, false)?;
         incremental(file, name, &tested.node.raw_code, &overrides, &inputs)?;
         node.unit_test = Some(Box::new(UnitTest {
             model: model.to_owned(),
             given,
             expect,
-            overrides: match overrides.is_empty() {
-                true => Value::Null,
-                false => yaml::to_json(&Yaml::Mapping(overrides.clone())),
+            overrides: if overrides.is_empty() {
+                Value::Null
+            } else {
+                yaml::to_json(&Yaml::Mapping(overrides.clone()))
             },
         }));
         let captured = Captured {
@@ -132,7 +132,7 @@ impl Parser<'_> {
         let given = Given {
             input: input.to_owned(),
             node: String::new(),
-            fixture: self.fixture(name, mapping, at, may_be_seed)?,
+            fixture: self.fixture(name, mapping, &at, may_be_seed)?,
         };
         Ok((given, meant))
     }
@@ -142,7 +142,7 @@ impl Parser<'_> {
         &self,
         test: &str,
         mapping: &Mapping,
-        at: SourceLocation,
+        at: &SourceLocation,
         may_be_seed: bool,
     ) -> Result<Fixture> {
         let wrong = |message: String| {
@@ -152,10 +152,10 @@ impl Parser<'_> {
         let format = yaml::text(mapping, "format").unwrap_or("dict");
         let file = yaml::text(mapping, "fixture");
         let mut place = at.clone();
-        let text = match (mapping.get("rows"), file) {
-            (Some(Yaml::String(text)), None) => Some(text.clone()),
+        let content = match (mapping.get("rows"), file) {
+            (Some(Yaml::String(inline)), None) => Some(inline.clone()),
             (None | Some(Yaml::Null), Some(fixture)) if format != "dict" => {
-                let (path, text) = self.fixture_file(fixture, format).map_err(|diagnostic| {
+                let (path, content) = self.fixture_file(fixture, format).map_err(|diagnostic| {
                     let message = format!("the unit test `{test}`: {}", diagnostic.message);
                     Error::from(
                         Diagnostic {
@@ -165,19 +165,19 @@ impl Parser<'_> {
                         .at(at.clone()),
                     )
                 })?;
-                place = crate::diagnostics::place(&path, &text, 1, None);
-                Some(text)
+                place = crate::diagnostics::place(&path, &content, 1, None);
+                Some(content)
             }
             _ => None,
         };
-        let rows = match (format, mapping.get("rows"), text) {
+        let rows = match (format, mapping.get("rows"), content) {
             ("dict", Some(Yaml::Sequence(rows)), _) => cells(rows)
                 .ok_or_else(|| wrong("a row is a map of columns to values".to_owned()))?,
             ("dict", None | Some(Yaml::Null), _) if may_be_seed && file.is_none() => Rows::Seed,
-            ("csv", _, Some(text)) => {
-                csv(&text).map_err(|error| wrong(format!("its CSV cannot be read: {error}")))?
+            ("csv", _, Some(content)) => {
+                csv(&content).map_err(|error| wrong(format!("its CSV cannot be read: {error}")))?
             }
-            ("sql", _, Some(text)) => Rows::Sql(text),
+            ("sql", _, Some(content)) => Rows::Sql(content),
             ("dict", ..) => return Err(wrong("`rows` is not a list of rows".to_owned())),
             ("csv" | "sql", ..) => {
                 return Err(wrong(format!(
@@ -210,17 +210,13 @@ impl Parser<'_> {
             Some(own) if own == extension => super::files::stem(name),
             _ => name.to_owned(),
         };
-        match files.iter().find(|(_, path)| stem(path) == wanted) {
-            Some((_, path)) => {
-                let text = read_text(&self.project.root, path).map_err(told)?;
-                Ok((path.clone(), text))
-            }
-            None => {
-                let names: Vec<String> = files.iter().map(|(_, path)| stem(path)).collect();
-                let message = format!("there is no {}/{wanted}.{extension}", folders.join(" or "));
-                Err(Diagnostic::new(message).nearest(&wanted, names.iter().map(String::as_str)))
-            }
+        if let Some((_, path)) = files.iter().find(|(_, path)| stem(path) == wanted) {
+            let text = read_text(&self.project.root, path).map_err(told)?;
+            return Ok((path.clone(), text));
         }
+        let names: Vec<String> = files.iter().map(|(_, path)| stem(path)).collect();
+        let message = format!("there is no {}/{wanted}.{extension}", folders.join(" or "));
+        Err(Diagnostic::new(message).nearest(&wanted, names.iter().map(String::as_str)))
     }
 }
 
