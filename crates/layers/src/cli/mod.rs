@@ -23,7 +23,7 @@ use goldrecord_service::Config;
 
 pub use arguments::Cli;
 
-use self::arguments::{Command, Common, Docs, Pick, Source, State, Type};
+use self::arguments::{Command, Common, Docs, Pick, Run, Source, State, Type};
 use self::build::Kind;
 use crate::artifacts::{self, Invocation, MANIFEST, Previous, manifest_json};
 use crate::manifest::ResourceType::{Test, UnitTest};
@@ -77,20 +77,21 @@ pub async fn run(cli: Cli) -> Exit {
     }
 }
 
-async fn execute(
-    cli: &Cli,
-    printer: &Printer,
-    invocation: &Invocation,
-    lists: bool,
-) -> Result<Exit> {
-    let run = match &cli.command {
+/// What a command that runs nodes was given.
+fn run_of(cli: &Cli) -> Option<&Run> {
+    match &cli.command {
         Command::Build(run)
         | Command::Run(run)
         | Command::Test(run)
         | Command::Seed(run)
         | Command::Snapshot(run) => Some(run),
         _ => None,
-    };
+    }
+}
+
+/// How the command line wants the project read.
+fn options_of(cli: &Cli) -> Result<Options> {
+    let run = run_of(cli);
     let full_refresh = match &cli.command {
         Command::Retry(retry) => retry.full_refresh,
         _ => run.is_some_and(|run| run.full_refresh),
@@ -101,7 +102,7 @@ async fn execute(
         _ => None,
     };
     let empty = run.is_some_and(|run| run.empty);
-    let mut options = Options {
+    Ok(Options {
         profiles_dir: cli.common.profiles_dir.clone(),
         profile: cli.common.profile.clone(),
         target: cli.common.target.clone(),
@@ -120,7 +121,16 @@ async fn execute(
         store_failures: run.is_some_and(|run| run.store_failures),
         empty,
         deferred: BTreeMap::new(),
-    };
+    })
+}
+
+async fn execute(
+    cli: &Cli,
+    printer: &Printer,
+    invocation: &Invocation,
+    lists: bool,
+) -> Result<Exit> {
+    let mut options = options_of(cli)?;
     if let Some(exit) = without_nodes(cli, printer, &options).await? {
         return Ok(exit);
     }
@@ -128,7 +138,7 @@ async fn execute(
     let mut manifest = project::load(&root, &options)?;
     let deferral = match &cli.command {
         Command::Compile(compile) => Some((&compile.pick, &compile.deferral)),
-        _ => run.map(|run| (&run.pick, &run.deferral)),
+        _ => run_of(cli).map(|run| (&run.pick, &run.deferral)),
     };
     if let Some((pick, deferral)) = deferral {
         options.deferred = defer::deferred(cli, printer, &manifest, pick, deferral).await?;
