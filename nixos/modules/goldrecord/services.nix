@@ -81,6 +81,11 @@ in
     bootstrap.enable = options.enable "layers" "topics, schemas, tables and databases that are missing are made here, before anything needs them";
     ingestor.enable = options.enable "ingestor" "events are brought from Kafka to bronze here";
     layers.enable = options.enable "layers" "silver and gold are built here. One machine of the installation does";
+    layers.watch = mkOption {
+      type = types.bool;
+      default = false;
+      description = "A build begins whenever a source has new rows, in place of one after the other with a minute between them.";
+    };
     loader.enable = options.enable "layers" "each good build of gold is loaded into ClickHouse from here";
     maintenance.enable = options.enable "layers" "the lake is compacted and cleaned from here";
     eventsim = {
@@ -185,7 +190,12 @@ in
     systemd = {
       targets.goldrecord.wantedBy = [ "multi-user.target" ];
       timers = {
-        goldrecord-layers = lib.mkIf cfg.layers.enable { wantedBy = [ "goldrecord.target" ]; };
+        goldrecord-layers = lib.mkIf (cfg.layers.enable && !cfg.layers.watch) {
+          wantedBy = [ "goldrecord.target" ];
+        };
+        goldrecord-loader = lib.mkIf (cfg.loader.enable && cfg.layers.watch) {
+          wantedBy = [ "goldrecord.target" ];
+        };
         goldrecord-lake-maintenance = lib.mkIf cfg.maintenance.enable {
           wantedBy = [ "goldrecord.target" ];
         };
@@ -209,6 +219,11 @@ in
         ))
         (lib.mkIf cfg.layers.enable {
           goldrecord-layers = job "layers" {
+            serviceConfig.WorkingDirectory = toString cfg.settings.layers.project;
+          };
+        })
+        (lib.mkIf (cfg.layers.enable && cfg.layers.watch) {
+          goldrecord-layers-watch = daemon "layers" {
             serviceConfig.WorkingDirectory = toString cfg.settings.layers.project;
           };
         })

@@ -1,4 +1,4 @@
-//! Builds as commits arrive: looks at the sources' logs, and builds what reads those that changed.
+//! Builds as commits arrive: looks at the sources' logs, and builds when one has changed.
 //!
 //! [`schedule`] decides when and what for, [`sources`] reads the logs; here they meet the clock.
 
@@ -36,12 +36,12 @@ pub struct Settings {
     pub schedule: schedule::Settings,
 }
 
-/// A build at work, with what it is for.
-type Building<'a> = LocalBoxFuture<'a, (BTreeSet<String>, Result<BuildReport>)>;
+/// A build at work.
+type Building<'a> = LocalBoxFuture<'a, Result<BuildReport>>;
 /// A look at the sources' logs at work, which gives them back with what each has to tell.
 type Looking<'a> = LocalBoxFuture<'a, (Vec<Source>, Vec<Result<Option<News>>>)>;
 
-/// Build the selected nodes now, and then again what reads a source whenever that has new rows, until a shutdown is
+/// Build the selected nodes now, and then again whenever a source that they read has new rows, until a shutdown is
 /// requested. `observe` sees every build that ended.
 ///
 /// A build that fails is logged, counted and tried again. An error is what no later build will mend by itself: a project
@@ -76,7 +76,6 @@ pub async fn watch(
         metrics,
         shutdown,
         schedule: Schedule::new(settings.schedule, names, Duration::ZERO),
-        everything: true,
         arrived: BTreeMap::new(),
         taken: BTreeMap::new(),
     };
@@ -102,9 +101,9 @@ pub async fn watch(
         }
         metrics.waiting.set([], watch.schedule.waiting() as f64);
         tokio::select! {
-            (selected, result) = at_work(&mut building) => {
+            result = at_work(&mut building) => {
                 building = None;
-                watch.ended(&selected, result, began.elapsed(), &mut observe)?;
+                watch.ended(result, began.elapsed(), &mut observe)?;
             }
             (sources, news) = at_work(&mut looking) => {
                 looking = None;
@@ -119,11 +118,10 @@ pub async fn watch(
     notify::stopping();
     drop(looking);
     // A build that is stopped says so to its table, and leaves no files.
-    if let Some(building) = building {
-        let (_, result) = building.await;
-        if let Err(error) = result {
-            tracing::info!(%error, "the build at work was stopped");
-        }
+    if let Some(building) = building
+        && let Err(error) = building.await
+    {
+        tracing::info!(%error, "the build at work was stopped");
     }
     Ok(())
 }
@@ -152,8 +150,6 @@ struct Watch<'a> {
     metrics: &'a Metrics,
     shutdown: &'a Shutdown,
     schedule: Schedule,
-    /// Whether the next build is of everything: until a first one went well.
-    everything: bool,
     /// By source, when the oldest of the rows came that no build has begun to read.
     arrived: BTreeMap<String, DateTime<Utc>>,
     /// The same of the build at work.
@@ -183,42 +179,35 @@ impl<'a> Watch<'a> {
     }
 
     fn begin(&mut self, changed: &BTreeSet<String>) -> Building<'a> {
-        let selected = if self.everything {
-            self.options.selected.clone()
-        } else {
-            affected(self.manifest, &self.options.selected, changed)
-        };
         for source in changed {
             if let Some(oldest) = self.arrived.remove(source) {
                 earlier(&mut self.taken, source, oldest);
             }
         }
-        tracing::debug!(sources = changed.len(), nodes = selected.len(), "building");
-        let (manifest, lake, shutdown) = (self.manifest, self.lake, self.shutdown);
-        let options = BuildOptions {
-            selected: selected.clone(),
-            ..self.options.clone()
-        };
-        async move {
-            let result = engine::build(manifest, &options, lake, shutdown, &Logged).await;
-            (selected, result)
-        }
+        tracing::debug!(sources = changed.len(), "building");
+        // All of it, however few sources changed: a build reads every source as it is when it begins, and others may
+        // have changed since they were looked at. What reads none of those that did is found unchanged.
+        engine::build(
+            self.manifest,
+            self.options,
+            self.lake,
+            self.shutdown,
+            &Logged,
+        )
         .boxed_local()
     }
 
     fn ended(
         &mut self,
-        selected: &BTreeSet<String>,
         result: Result<BuildReport>,
         now: Duration,
         observe: &mut impl FnMut(&BuildReport),
     ) -> Result<()> {
         let well = matches!(&result, Ok(report) if report.is_ok());
         self.schedule.ended(well, now);
-        self.everything &= !well;
         match result {
             Ok(report) => {
-                self.tell(selected, &report);
+                self.tell(&report);
                 observe(&report);
                 Ok(())
             }
@@ -235,7 +224,7 @@ impl<'a> Watch<'a> {
     }
 
     /// One line a build, for the log and for `systemctl status`, and its numbers.
-    fn tell(&mut self, selected: &BTreeSet<String>, report: &BuildReport) {
+    fn tell(&mut self, report: &BuildReport) {
         let failed = report.count(Status::Error) + report.count(Status::Fail);
         self.metrics.failed_nodes.set([], failed as f64);
         self.metrics
@@ -257,7 +246,7 @@ impl<'a> Watch<'a> {
             return;
         }
         let now = Utc::now();
-        let waited = self.fresh(selected, now);
+        let waited = self.fresh(now);
         let result = if report.published {
             self.metrics
                 .published
@@ -269,7 +258,7 @@ impl<'a> Watch<'a> {
         self.metrics.builds.add([result], 1);
         tracing::info!(
             build,
-            nodes = selected.len(),
+            nodes = report.results.len(),
             seconds,
             waited,
             "build {result}"
@@ -280,12 +269,12 @@ impl<'a> Watch<'a> {
     }
 
     /// Note how long the rows waited that the build at work has read; the longest of it in seconds.
-    fn fresh(&mut self, selected: &BTreeSet<String>, now: DateTime<Utc>) -> f64 {
+    fn fresh(&mut self, now: DateTime<Utc>) -> f64 {
         let mut longest: f64 = 0.0;
         let mut oldest: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
         for (source, arrived) in &self.taken {
             let of_source = BTreeSet::from([source.clone()]);
-            for unique_id in affected(self.manifest, selected, &of_source) {
+            for unique_id in affected(self.manifest, &self.options.selected, &of_source) {
                 let node = &self.manifest.nodes[&unique_id];
                 if node.resource_type == ResourceType::Model {
                     let known = oldest.entry(&node.unique_id).or_insert(*arrived);
