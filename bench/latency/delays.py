@@ -94,24 +94,21 @@ def main():
     for topic in TOPICS:
         hdfs.copy_table(f"bronze/{topic}", lake)
     published, opened, failed = builds(lake)
-    parts = [
-        part for topic in TOPICS for part in delays(lake, topic, published)
-    ]
+    parts = [part for topic in TOPICS for part in delays(lake, topic, published)]
     produced = pyarrow.chunked_array([part[0] for part in parts])
     delay = pyarrow.chunked_array([part[1] for part in parts])
     first, last = compute.min(produced).as_py(), compute.max(produced).as_py()
     minute = compute.cast(
         compute.floor(compute.divide(compute.subtract(produced, first), 60.0)), "int64"
     )
-    took = [
-        (row["at"] - opened[row["number"]]).total_seconds() for row in published
-    ]
+    took = [(row["at"] - opened[row["number"]]).total_seconds() for row in published]
 
     def told(values):
         parts = [0.5, 0.9, 0.99, 1.0]
         found = compute.quantile(values, parts, interpolation="higher").to_pylist()
         return {
-            f"p{part * 100:.0f}": round(value, 2) for part, value in zip(parts, found)
+            f"p{part * 100:.0f}": round(value, 2)
+            for part, value in zip(parts, found, strict=True)
         }
 
     result = {

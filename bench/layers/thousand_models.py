@@ -24,15 +24,23 @@ def generate(root: Path, models: int = 1000):
     shutil.rmtree(root, ignore_errors=True)
     (root / "macros").mkdir(parents=True)
     (root / "macros" / "money.sql").write_text(MACRO)
-    (root / "dbt_project.yml").write_text("name: thousand\nversion: '1.0'\nprofile: thousand\n")
+    (root / "dbt_project.yml").write_text(
+        "name: thousand\nversion: '1.0'\nprofile: thousand\n"
+    )
     profile = "{type: duckdb, path: thousand.duckdb, schema: main, threads: 2}"
-    (root / "profiles.yml").write_text(f"thousand:\n  target: prod\n  outputs:\n    prod: {profile}\n")
+    (root / "profiles.yml").write_text(
+        f"thousand:\n  target: prod\n  outputs:\n    prod: {profile}\n"
+    )
     for first in range(0, models, IN_A_FOLDER):
         folder = root / "models" / f"layer_{first // IN_A_FOLDER}"
         folder.mkdir(parents=True)
         properties = "models:\n"
         for at in range(first, first + IN_A_FOLDER):
-            read = f"ref('model_{at - IN_A_FOLDER}')" if first else f"source('bronze', 'table_{at}')"
+            read = (
+                f"ref('model_{at - IN_A_FOLDER}')"
+                if first
+                else f"source('bronze', 'table_{at}')"
+            )
             text = MODEL.format(tag=at % 7, read=read)
             if first:
                 beside = first - IN_A_FOLDER + (at + 1) % IN_A_FOLDER
@@ -41,4 +49,6 @@ def generate(root: Path, models: int = 1000):
             properties += PROPERTIES.format(at=at)
         (folder / "schema.yml").write_text(properties)
     tables = ", ".join(f"{{name: table_{at}}}" for at in range(IN_A_FOLDER))
-    (root / "models" / "sources.yml").write_text(f"sources:\n  - name: bronze\n    tables: [{tables}]\n")
+    (root / "models" / "sources.yml").write_text(
+        f"sources:\n  - name: bronze\n    tables: [{tables}]\n"
+    )
