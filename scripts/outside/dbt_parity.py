@@ -180,6 +180,7 @@ SMALL = {
   - name: failing
     columns: [{name: n, data_tests: [{accepted_values: {arguments: {values: [7], quote: false}}}]}]
 """,
+    "models/added.sql": "select n + 1 as n from {{ ref('a') }}",
     "models/untrue.sql": "select n + 1 as n from {{ ref('a') }}",
     "models/unit.yml": """unit_tests:
   - name: all_rows_are_kept
@@ -187,7 +188,7 @@ SMALL = {
     given: [{input: ref('days'), rows: [{day: 2026-01-03, n: 7}, {n: 1}]}]
     expect: {rows: [{n: 1, day: null}, {n: 7, day: 2026-01-03}]}
   - name: one_is_added
-    model: untrue
+    model: added
     given: [{input: ref('a'), format: csv, rows: "n\\n1\\n2\\n"}]
     expect: {format: sql, rows: select 2 as n union all select 3}
   - name: two_are_added
@@ -213,6 +214,7 @@ ENDED = {
     "below": ("skipped", 0),
     "all_rows_are_kept": ("pass", 0),
     "one_is_added": ("pass", 0),
+    "added": ("success", 0),
     "two_are_added": ("fail", 1),
     "untrue": ("skipped", 0),
 }

@@ -1,5 +1,8 @@
 //! Tests of the data: what fails is neither committed nor published.
 
+use std::fs;
+use std::path::Path;
+
 use goldrecord_layers::reporter::Status;
 
 use super::filled;
@@ -83,4 +86,56 @@ async fn readers_see_whole_builds_only() {
         ["1"],
         "and not published"
     );
+}
+
+/// Deletes the data files of a table, as if nobody were to read them again.
+fn forget(table: &Path) {
+    for folder in fs::read_dir(table).unwrap() {
+        let folder = folder.unwrap().path();
+        if folder.file_name().unwrap() == "_delta_log" {
+            continue;
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_new_rows_decide_a_test_no_others_are_read() {
+    let tests = "version: 2\nmodels:\n  - name: fct\n    columns:\n      - {name: event_id, tests: [not_null]}\n      - name: page\n        tests: [{accepted_values: {values: [Home]}}]\n";
+    let bench = filled(&[("models/schema.yml", tests)]).await;
+    assert!(bench.build().await.published);
+    forget(&bench.lake_folder().join("silver/fct"));
+    bench.events(&[row("b", 11, 1, "Home")]).await;
+    let report = bench.build().await;
+    assert_eq!(of(&report, "fct").status, Status::Success, "{report:?}");
+    bench.events(&[row("c", 12, 1, "Help")]).await;
+    let report = bench.build().await;
+    assert_eq!(of(&report, "fct").status, Status::Error, "{report:?}");
+    // Whether an id comes twice is not decided by the new rows alone.
+    let unique = tests.replace("[not_null]", "[not_null, unique]");
+    bench.write(
+        "models/schema.yml",
+        &unique.replace("[Home]", "[Home, Help]"),
+    );
+    let report = bench.build().await;
+    let test = of(&report, "unique_fct_event_id");
+    assert_eq!(test.status, Status::Error, "{report:?}");
+    assert!(
+        test.message.as_ref().unwrap().contains("no longer there"),
+        "{test:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_that_tells_the_time_runs_every_time() {
+    let timeless = "select * from {{ ref('fct') }} where event_date < date '1900-01-01'";
+    let clock = "select * from {{ ref('fct') }} where current_date < date '1900-01-01'";
+    let bench = filled(&[("tests/timeless.sql", timeless), ("tests/clock.sql", clock)]).await;
+    assert!(bench.build().await.published);
+    let report = bench.build().await;
+    assert_eq!(
+        of(&report, "timeless").message.as_deref(),
+        Some("unchanged since it passed")
+    );
+    assert_eq!(of(&report, "clock").message, None);
 }
