@@ -1,5 +1,6 @@
 //! Builds as a whole: what is written, tested, published, skipped, refused.
 
+mod by_key;
 mod data_tests;
 mod expired;
 mod gone;
