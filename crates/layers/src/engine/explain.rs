@@ -10,7 +10,7 @@ use super::incremental::Strategy;
 use super::project::{Planned, Project, is_view};
 use super::session::Engine;
 use super::state::{Difference, decide, differences, loses};
-use super::ways::{ChangeKind, Way, short};
+use super::ways::{ChangeKind, Way, keys_of, short};
 use crate::manifest::{Manifest, Node};
 use crate::{Error, Result};
 
@@ -134,6 +134,10 @@ fn in_words(way: &Way) -> String {
                 keys.join(", ")
             )
         }
+        Way::Merge { columns, .. } => format!(
+            "merge: the query over the added files, put together with the rows of the same ({})",
+            keys_of(columns)
+        ),
         Way::ReplaceKeys { key, .. } => {
             format!("replace keys: the rows of each `{key}` that has rows in the added files")
         }

@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
-use datafusion::prelude::SessionContext;
 use goldrecord_lake::AddFile;
 
 use super::new_keys::{MOST_BYTES, values_of};
 use super::{Staged, Stager};
 use crate::engine::lineage::column_at;
-use crate::engine::relations::{self, Rows};
 use crate::engine::touched::{self, Values};
 use crate::engine::ways::Replace;
-use crate::manifest::Relation;
 use crate::{Error, Result};
 
 /// With more keys than this the touched partitions are computed anew: a list of keys is compared
@@ -129,20 +126,6 @@ impl Stager<'_> {
             self.live,
         )
         .await
-    }
-
-    /// The rows of some live files.
-    async fn live_rows(&self, files: Vec<AddFile>) -> Result<(SessionContext, LogicalPlan)> {
-        let name = Relation::new("there", "rows");
-        let path = self.table.path();
-        let table = relations::table(&name, path, self.live, Rows::All, Some(files))?;
-        let session = self.share.engine.session([(&name, table)]);
-        let plan = session
-            .state()
-            .create_logical_plan("select * from lake.there.rows")
-            .await
-            .map_err(self.failed())?;
-        Ok((session, plan))
     }
 }
 

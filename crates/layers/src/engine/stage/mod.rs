@@ -1,6 +1,7 @@
 //! A model's rows written as files that no commit names yet.
 
 mod by_key;
+mod groups;
 mod incremental;
 mod new_keys;
 mod parts;
@@ -21,13 +22,13 @@ use goldrecord_service::Shutdown;
 
 use super::memory::Effort;
 use super::project::{self, PlannedTable, Project, Versions, sql_of};
-use super::relations;
+use super::relations::{self, Rows};
 use super::session::Share;
 use super::state::{Difference, FINGERPRINT, Upstream};
 use super::touched;
 use super::ways::{Replace, Way};
 use super::{copies, plan};
-use crate::manifest::Node;
+use crate::manifest::{Node, Relation};
 use crate::{Error, Result};
 
 /// One key with copies to so many bytes of the share: the list of such keys stays a small part of it.
@@ -130,6 +131,7 @@ impl Stager<'_> {
                 }
                 self.new_keys(keys, otherwise, &added).await
             }
+            Way::Merge { columns, within } => self.merge_groups(columns, within.as_ref()).await,
             Way::ReplaceKeys { key, otherwise } => self.by_key(key, otherwise).await,
             Way::Replace(replace) => self.replace(replace).await,
         }
@@ -225,6 +227,20 @@ impl Stager<'_> {
             .schema
             .field_with_name(column)
             .expect("the output has its partition column")
+    }
+
+    /// The rows of some of the table's files.
+    async fn live_rows(&self, files: Vec<AddFile>) -> Result<(SessionContext, LogicalPlan)> {
+        let name = Relation::new("there", "rows");
+        let path = self.table.path();
+        let table = relations::table(&name, path, self.live, Rows::All, Some(files))?;
+        let session = self.share.engine.session([(&name, table)]);
+        let plan = session
+            .state()
+            .create_logical_plan("select * from lake.there.rows")
+            .await
+            .map_err(self.failed())?;
+        Ok((session, plan))
     }
 
     /// Run a plan and write its rows.

@@ -4,6 +4,7 @@
 //! are pure. Whatever cannot be shown safe is built in full, with the reason in words.
 
 mod grouped;
+mod merged;
 mod one_per_key;
 mod reach;
 mod row_wise;
@@ -11,9 +12,10 @@ mod shape;
 
 use datafusion::logical_expr::Expr;
 
+pub use merged::Part;
 pub use reach::Reach;
 pub(crate) use row_wise::has_subquery;
-pub use shape::Shape;
+pub use shape::{Shape, keys_of};
 
 /// What changed in one upstream table since it was last read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +52,13 @@ pub enum Way {
         keys: Vec<String>,
         /// The way for partitions where a new row contradicts one that is there.
         otherwise: Replace,
+    },
+    /// The query over the added files; its rows and those that are there are put together, group by group.
+    Merge {
+        /// The output columns, and what each is to a group.
+        columns: Vec<(String, Part)>,
+        /// How the touched output partitions are found, where there are any.
+        within: Option<Replace>,
     },
     /// The rows of the keys that the added files have rows of are computed anew.
     ReplaceKeys {

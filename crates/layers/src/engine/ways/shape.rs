@@ -5,6 +5,7 @@ use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::grouped::grouped;
+use super::merged::{Merged, Part, merged};
 use super::one_per_key::one_per_key;
 use super::row_wise::{RowWise, row_wise};
 use super::{Change, ChangeKind, InParts, Reach, Replace, Way, short};
@@ -26,6 +27,8 @@ pub struct Shape {
     pub one_per_key: Result<Vec<String>, String>,
     /// For "all rows of a key make one": the output column that holds the key, or why it is none.
     pub grouped: Result<String, String>,
+    /// For groups that new rows are added to: what each output column is to them, or why there are none.
+    pub merged: Result<Merged, String>,
     /// A function that gives another value at another time.
     pub clock: Option<String>,
     /// Whether all rows come from rows of tables.
@@ -66,6 +69,7 @@ impl Shape {
             row_wise: row_wise(plan),
             one_per_key: one_per_key(plan),
             grouped: grouped(plan),
+            merged: merged(plan),
             clock: lineage::undetermined_function(plan),
             from_tables: lineage::from_tables(plan),
         }
@@ -94,10 +98,10 @@ impl Shape {
     /// The tables that rows come from one by one, when the plan is of that kind (below the row
     /// number or the groups, for one row per key).
     pub fn row_wise_tables(&self) -> &[String] {
-        match &self.row_wise {
-            Ok(row_wise) => &row_wise.linear,
-            Err(_) if self.one_per_key.is_ok() || self.grouped.is_ok() => &self.tables,
-            Err(_) => &[],
+        match (&self.row_wise, &self.merged) {
+            (Ok(RowWise { linear, .. }), _) | (_, Ok(Merged { linear, .. })) => linear,
+            _ if self.one_per_key.is_ok() || self.grouped.is_ok() => &self.tables,
+            _ => &[],
         }
     }
 
@@ -136,7 +140,11 @@ impl Shape {
         {
             return Way::Append;
         }
-        match self.replace(&moved) {
+        let replace = self.replace(&moved);
+        if only_added && let Some(merge) = self.merge(&moved, replace.as_ref().ok()) {
+            return merge;
+        }
+        match replace {
             Ok(replace) => match (&self.one_per_key, &self.grouped) {
                 (Ok(keys), _) if only_added => Way::AppendNewKeys {
                     keys: keys.clone(),
@@ -151,6 +159,28 @@ impl Shape {
             },
             Err(why) => Way::Full { why },
         }
+    }
+
+    /// How rows that came are put together with what there is, if they can be.
+    fn merge(&self, changed: &[&Change], replace: Option<&Replace>) -> Option<Way> {
+        let merged = self.merged.as_ref().ok()?;
+        let all_linear = changed
+            .iter()
+            .all(|change| merged.linear.contains(&change.table));
+        let is_key = |replace: &Replace| {
+            let key = |(name, part): &(String, Part)| *name == replace.column && *part == Part::Key;
+            // By reach alone it is not known where the groups of new rows lie.
+            replace.reach.is_none() && merged.columns.iter().any(key)
+        };
+        let within = match replace {
+            _ if self.partitions.is_empty() => None,
+            Some(replace) if is_key(replace) => Some(replace.clone()),
+            _ => return None,
+        };
+        all_linear.then(|| Way::Merge {
+            columns: merged.columns.clone(),
+            within,
+        })
     }
 
     /// The first output partition column by which every changed table can be read in part.
@@ -206,6 +236,10 @@ impl Shape {
             Way::AppendNewKeys { keys, .. } => {
                 format!("append new keys: one row per ({})", keys.join(", "))
             }
+            Way::Merge { columns, .. } => format!(
+                "merge: what new rows give is added to the rows there, by ({})",
+                keys_of(&columns)
+            ),
             Way::ReplaceKeys { key, otherwise } => format!(
                 "replace the rows of each `{key}` that has new ones, drawing on {} (`meta.reach`)",
                 otherwise.reach.describe()
@@ -221,6 +255,13 @@ impl Shape {
             Way::Full { why } => format!("full, since {why}"),
         }
     }
+}
+
+/// The keys among a merged table's columns.
+pub fn keys_of(columns: &[(String, Part)]) -> String {
+    let keys = columns.iter().filter(|(_, part)| *part == Part::Key);
+    let keys: Vec<&str> = keys.map(|(name, _)| name.as_str()).collect();
+    keys.join(", ")
 }
 
 /// The tables all of whose scans can be read in part.

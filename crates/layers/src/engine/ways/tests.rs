@@ -15,6 +15,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use super::*;
 use crate::engine::lineage::PartitionColumns;
 
+mod merged;
+
 /// `events` and `visits` are partitioned by `date`; `people` has no partitions.
 async fn shape(sql: &str, partition_by: &[&str], reach: i32) -> Shape {
     let date = Field::new("date", DataType::Date32, true);
@@ -95,6 +97,16 @@ fn told(way: &Way) -> String {
         Way::Unchanged => "unchanged".to_owned(),
         Way::Append => "append".to_owned(),
         Way::AppendNewKeys { keys, .. } => format!("new keys ({})", keys.join(", ")),
+        Way::Merge { columns, within } => {
+            let columns: Vec<String> = columns
+                .iter()
+                .map(|(name, part)| format!("{name}: {part:?}"))
+                .collect();
+            let within = within
+                .as_ref()
+                .map(|replace| format!(" in {}", replaced(replace)));
+            format!("merge {}{}", columns.join(", "), within.unwrap_or_default())
+        }
         Way::ReplaceKeys { key, otherwise } => format!("keys {key}, else {}", replaced(otherwise)),
         Way::Replace(replace) => format!("replace {}", replaced(replace)),
         Way::Full { why } => format!("full: {why}"),
@@ -163,7 +175,7 @@ async fn a_lookup_appends_while_what_is_looked_up_stays() {
 
 #[tokio::test]
 async fn grouping_by_the_partition_column_replaces_partitions() {
-    let sql = "select date, user_id, count(*) as n from @events group by date, user_id";
+    let sql = "select date, user_id, count(distinct page) as n from @events group by date, user_id";
     assert_eq!(
         way_of(sql, &["date"], &added(&["events"])).await,
         "replace date (s.events by date)"
@@ -172,7 +184,7 @@ async fn grouping_by_the_partition_column_replaces_partitions() {
 
 #[tokio::test]
 async fn grouping_by_a_function_of_it_replaces_partitions() {
-    let sql = "select cast(date_trunc('month', date) as date) as month, count(*) as n from @events group by 1";
+    let sql = "select cast(date_trunc('month', date) as date) as month, count(distinct page) as n from @events group by 1";
     let way = way_of(sql, &["month"], &added(&["events"])).await;
     assert!(
         way.starts_with("replace month (s.events by CAST(date_trunc("),
@@ -190,6 +202,7 @@ async fn grouping_by_anything_else_is_full() {
     let sql = "select user_id, min(date) as first_date from @events group by user_id";
     let way = way_of(sql, &["first_date"], &added(&["events"])).await;
     assert!(way.contains("is not a group key"), "{way}");
+    let sql = "select user_id, count(distinct date) as dates from @events group by user_id";
     let way = way_of(sql, &[], &added(&["events"])).await;
     assert_eq!(way, "full: the table has no partitions (`partition_by`)");
 }

@@ -55,6 +55,7 @@ fn incremental_equals_full_whatever_happens() {
             "append new keys, replace",
             "replace",
             "replace keys",
+            "merge",
             "full",
             "unchanged",
         ] {
@@ -134,7 +135,9 @@ async fn every_way_is_taken() {
     for name in ["user_days", "months", "ranked", "joined"] {
         assert_eq!(way(name), "replace", "{name}");
     }
-    assert_eq!(way("pages"), "full");
+    for name in ["pages", "page_days"] {
+        assert_eq!(way(name), "merge", "{name}");
+    }
     assert_eq!(way("named"), "full");
 }
 

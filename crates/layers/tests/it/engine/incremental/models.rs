@@ -21,6 +21,7 @@ pub const TABLES: &[&str] = &[
     "ranked",
     "joined",
     "pages",
+    "page_days",
     "named",
     "kinds",
     "labelled",
@@ -125,6 +126,20 @@ select coalesce(a.event_date, b.event_date) as event_date, n, m from a full join
         path: "models/pages.sql",
         texts: &[
             "select page, count(*) as n, min(event_date) as first_date from {{ ref('all_events') }} group by page",
+        ],
+    },
+    // By a key that may be null, with everything that two parts can be put together of.
+    Edited {
+        path: "models/page_days.sql",
+        texts: &[
+            "{{ config(partition_by='event_date') }}
+select event_date, page, count(*) as n, cast(coalesce(sum(case when user_id > 2 then user_id end), 0) as bigint) as users,
+       sum(cast(session_id as decimal(20, 2))) as sessions, sum(case when user_id > 3 then 1 end) as some,
+       min(event_id) as first_id, max(user_id * 0.5) as most, bool_or(user_id = 1) as has_one, bool_and(kind = 'event') as all_events
+from {{ ref('all_events') }} group by page, event_date",
+            "{{ config(partition_by='event_date') }}
+select event_date, page, kind, count(user_id) as n
+from {{ ref('all_events') }} where user_id <> 2 group by page, event_date, kind",
         ],
     },
     Edited {
