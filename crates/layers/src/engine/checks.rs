@@ -7,12 +7,13 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use arrow::util::pretty::pretty_format_batches;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 use goldrecord_lake::Lake;
 
 use super::failures::{Failures, Kept};
-use super::plan;
+use super::{plan, reads};
 
 use crate::manifest::{Node, Severity};
 use crate::reporter::Status;
@@ -82,7 +83,8 @@ async fn found(
     let failed = || Error::engine(format!("run test {}", test.name));
     let schema = Arc::new(plan.schema().as_arrow().clone());
     let frame = session.execute_logical_plan(plan).await.map_err(failed())?;
-    let mut stream = frame.execute_stream().await.map_err(failed())?;
+    let physical = frame.create_physical_plan().await.map_err(failed())?;
+    let mut stream = execute_stream(Arc::clone(&physical), session.task_ctx()).map_err(failed())?;
     let mut count: u64 = 0;
     let mut first: Vec<RecordBatch> = Vec::new();
     while let Some(batch) = stream.next().await {
@@ -99,6 +101,8 @@ async fn found(
             failures.push(batch).await?;
         }
     }
+    let (rows, bytes) = reads::of(physical.as_ref());
+    tracing::debug!(test = test.name, rows, bytes, "read");
     Ok((count, first))
 }
 

@@ -24,6 +24,7 @@ mod new_rows;
 mod order;
 mod plan;
 pub(crate) mod project;
+mod reads;
 pub(crate) mod relations;
 mod scan;
 mod seeds;

@@ -1,10 +1,11 @@
-//! Tests that new rows alone decide: where a query found nothing before, can rows that came make it find something,
-//! and is the query over those rows alone enough to see it?
+//! Tests that new rows decide, by themselves or with the partitions they lie in: where a query found nothing before,
+//! can rows that came make it find something, and over which rows must it run to see it?
 
+use arrow::datatypes::FieldRef;
 use datafusion::common::JoinType;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 
-use super::lineage;
+use super::lineage::{self, On, PartitionColumns};
 use super::ways::has_subquery;
 
 /// Whether a query that finds nothing over some rows of `table`, and nothing over others, finds nothing over all of
@@ -53,6 +54,27 @@ pub fn suffice(plan: &LogicalPlan, table: &str) -> bool {
     }
 }
 
+/// The partition column of `table` by which a query falls apart: what it finds over the whole table is what it finds
+/// over each partition. `plan` is as it was written: its result shows the column.
+pub fn within(plan: &LogicalPlan, table: &str, partitions: &[FieldRef]) -> Option<String> {
+    if lineage::scanned(plan) != [table] || !lineage::from_tables(plan) {
+        return None;
+    }
+    let tables = PartitionColumns::from([(table.to_owned(), partitions.to_vec())]);
+    (0..plan.schema().fields().len()).find_map(|index| {
+        let mut columns = lineage::trace(plan, index, &tables)
+            .into_iter()
+            .map(|dependence| match dependence.on {
+                On::Partitions(Expr::Column(column)) => Some(column.name),
+                _ => None,
+            });
+        let first = columns.next()??;
+        columns
+            .all(|column| column.as_ref() == Some(&first))
+            .then_some(first)
+    })
+}
+
 /// What makes a query's answer depend on more than its rows.
 const CLOCKS: [&str; 8] = [
     "now(",
@@ -81,7 +103,8 @@ mod tests {
 
     use super::*;
 
-    async fn suffices(sql: &str) -> bool {
+    /// Whether new rows of `t` suffice, and by which partition column the query falls apart otherwise.
+    async fn decided(sql: &str) -> (bool, Option<String>) {
         let session = SessionContext::new();
         for name in ["t", "u"] {
             let schema = Schema::new(vec![
@@ -94,8 +117,13 @@ mod tests {
         }
         let state = session.state();
         let plan = state.create_logical_plan(sql).await.expect("it is SQL");
-        let plan = state.optimize(&plan).expect("it can be optimized");
-        suffice(&plan, "t")
+        let optimized = state.optimize(&plan).expect("it can be optimized");
+        let partition = Arc::new(Field::new("b", DataType::Utf8, true));
+        (suffice(&optimized, "t"), within(&plan, "t", &[partition]))
+    }
+
+    async fn suffices(sql: &str) -> bool {
+        decided(sql).await.0
     }
 
     #[tokio::test]
@@ -135,6 +163,28 @@ mod tests {
             "select a from t where b = 'x' order by a limit 1 offset 1",
         ] {
             assert!(!suffices(sql).await, "{sql}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_looked_for_in_each_partition_is_looked_for_in_those_that_got_rows() {
+        for sql in [
+            "select a, b, count(*) as n from t group by a, b having count(*) > 1",
+            "select * from (select a, b, row_number() over (partition by b, a order by a) as n from t) x where n > 1",
+            "select b, count(*) as n from t group by b having count(*) > 9",
+            "select x.a, x.b from t x join t y on x.b = y.b where x.a < y.a",
+        ] {
+            assert_eq!(decided(sql).await, (false, Some("b".to_owned())), "{sql}");
+        }
+        for sql in [
+            "select a, count(*) as n from t group by a having count(*) > 1",
+            "select upper(b) as b, count(*) as n from t group by upper(b) having count(*) > 1",
+            "select x.a, x.b from t x join t y on x.a = y.a where x.b < y.b",
+            "select a, b from t union all select a, b from u",
+            "select t.a, t.b from t left join u on t.b = u.b where u.a < 3",
+            "select b, count(*) as n from (select b from t union all select 'x' as b) x group by b having count(*) < 2",
+        ] {
+            assert_eq!(decided(sql).await.1, None, "{sql}");
         }
     }
 }

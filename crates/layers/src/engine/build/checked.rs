@@ -1,7 +1,9 @@
 //! The tests of a build: which run, over which rows, and which are known to pass.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::datatypes::FieldRef;
 use futures::StreamExt;
 use sha2::{Digest, Sha256};
 
@@ -15,10 +17,12 @@ use crate::reporter::{NodeResult, Status};
 use crate::{Error, Result};
 
 /// Which files of a staged table a test reads.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Files {
     /// Those that will be live.
     All,
+    /// Those of them in partitions by this column that get or lose files.
+    OfTouched(String),
     /// Those that come.
     New,
 }
@@ -153,12 +157,13 @@ impl Run<'_> {
         versions: &Versions,
         staged: Option<(&Node, &Staged)>,
     ) -> Result<checks::Verdict> {
-        let over = |upstream: &Node, files: Files| match staged {
+        let over = |upstream: &Node, files: &Files| match staged {
             Some((node, staged)) if node.unique_id == upstream.unique_id => {
                 let mut versions = versions.clone();
                 versions.insert(node.unique_id.clone(), staged.defined.clone());
                 let files = match files {
                     Files::All => staged.files(),
+                    Files::OfTouched(column) => staged.files_of_touched(column),
                     Files::New => staged.adds.clone(),
                 };
                 project::leaf(upstream, &versions, test, Some(files))
@@ -166,18 +171,14 @@ impl Run<'_> {
             _ => project::leaf(upstream, versions, test, None),
         };
         let files = match staged {
-            Some((node, staged))
-                if self.found_nothing(test, node, versions, staged)
-                    && self
-                        .decided_by_new_rows(test, node, &|upstream| over(upstream, Files::New))
-                        .await? =>
-            {
-                Files::New
+            Some((node, staged)) if self.found_nothing(test, node, versions, staged) => {
+                let leaf = |upstream: &Node| over(upstream, &Files::New);
+                self.deciding(test, node, staged, &leaf).await?
             }
             _ => Files::All,
         };
         tracing::debug!(test = test.name, ?files, "testing");
-        let leaf = |upstream: &Node| over(upstream, files);
+        let leaf = |upstream: &Node| over(upstream, &files);
         let mut effort = Effort::Usual;
         loop {
             let share = self.project.engine.share(effort).await?;
@@ -213,10 +214,16 @@ impl Run<'_> {
             && self.passed_before.get(&test.unique_id) == Some(&self.read_by(test, versions))
     }
 
-    /// Whether the rows of the staged files say by themselves whether it still does.
-    async fn decided_by_new_rows(&self, test: &Node, node: &Node, leaf: Leaf<'_>) -> Result<bool> {
+    /// The files whose rows say whether it still does.
+    async fn deciding(
+        &self,
+        test: &Node,
+        node: &Node,
+        staged: &Staged,
+        leaf: Leaf<'_>,
+    ) -> Result<Files> {
         let Some(relation) = &node.relation else {
-            return Ok(false);
+            return Ok(Files::All);
         };
         let session = self
             .project
@@ -224,9 +231,20 @@ impl Run<'_> {
             .await?;
         let sql = test.compiled_code.as_deref().unwrap_or_default();
         let plan = plan::logical(&session, test, sql).await?;
-        Ok(session.state().optimize(&plan).is_ok_and(|plan| {
-            new_rows::suffice(&plan, &relations::reference(relation).to_string())
-        }))
+        let table = relations::reference(relation).to_string();
+        let optimized = session.state().optimize(&plan);
+        if optimized.is_ok_and(|plan| new_rows::suffice(&plan, &table)) {
+            return Ok(Files::New);
+        }
+        let partitions: Vec<FieldRef> = staged
+            .defined
+            .partition_columns
+            .iter()
+            .filter_map(|name| staged.defined.schema.field_with_name(name).ok())
+            .map(|field| Arc::new(field.clone()))
+            .collect();
+        let column = new_rows::within(&plan, &table, &partitions);
+        Ok(column.map_or(Files::All, Files::OfTouched))
     }
 
     /// A test's SQL and the versions of the tables that it reads, in short.

@@ -5,10 +5,9 @@ mod groups;
 mod incremental;
 mod new_keys;
 mod parts;
-mod reads;
 mod snapshot;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -27,7 +26,7 @@ use super::session::Share;
 use super::state::{Difference, FINGERPRINT, Upstream};
 use super::touched;
 use super::ways::{Replace, Way};
-use super::{copies, plan};
+use super::{copies, plan, reads};
 use crate::manifest::{Node, Relation};
 use crate::{Error, Result};
 
@@ -68,6 +67,19 @@ impl Staged {
             .chain(&self.adds)
             .cloned()
             .collect()
+    }
+
+    /// Those of them in partitions, by one column, that get or lose files.
+    pub fn files_of_touched(&self, column: &str) -> Vec<AddFile> {
+        let value = |file: &AddFile| file.partition_values.get(column).cloned().flatten();
+        let gone = self
+            .removes
+            .iter()
+            .filter_map(|path| self.defined.files.get(path));
+        let touched: HashSet<Option<String>> = self.adds.iter().chain(gone).map(value).collect();
+        let mut files = self.files();
+        files.retain(|file| touched.contains(&value(file)));
+        files
     }
 
     /// The commit, without its transaction steps.

@@ -127,6 +127,22 @@ async fn where_new_rows_decide_a_test_no_others_are_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_partitions_decide_a_test_only_those_that_got_rows_are_read() {
+    let once = "select event_date, page, count(*) as n from {{ ref('fct') }} group by event_date, page having count(*) > 1";
+    let bench = filled(&[("tests/once.sql", once)]).await;
+    assert!(bench.build().await.published);
+    bench.events(&[row("b", 11, 1, "Home")]).await;
+    assert!(bench.build().await.published);
+    fs::remove_dir_all(bench.lake_folder().join("silver/fct/event_date=1970-01-11")).unwrap();
+    bench.events(&[row("c", 11, 1, "Help")]).await;
+    assert!(bench.build().await.published, "the other day is not read");
+    bench.events(&[row("d", 11, 1, "Home")]).await;
+    let report = bench.build().await;
+    assert_eq!(of(&report, "once").failures, Some(1), "{report:?}");
+    assert_eq!(of(&report, "fct").status, Status::Error);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_test_that_tells_the_time_runs_every_time() {
     let timeless = "select * from {{ ref('fct') }} where event_date < date '1900-01-01'";
     let clock = "select * from {{ ref('fct') }} where current_date < date '1900-01-01'";

@@ -3,7 +3,7 @@
 use datafusion::physical_plan::ExecutionPlan;
 
 /// Rows and bytes that the scans of a plan have read, once it has run.
-pub(super) fn of(plan: &dyn ExecutionPlan) -> (usize, usize) {
+pub fn of(plan: &dyn ExecutionPlan) -> (usize, usize) {
     let children = plan.children();
     if children.is_empty() {
         let metrics = plan.metrics().unwrap_or_default();
