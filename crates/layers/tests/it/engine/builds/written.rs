@@ -135,7 +135,7 @@ async fn views_are_planned_into_what_reads_them() {
     bench.build().await;
     bench.events(&[row("d", 11, 1, "Home")]).await;
     let report = bench.build().await;
-    assert_eq!(of(&report, "home_days").way.as_deref(), Some("replace"));
+    assert_eq!(of(&report, "home_days").way.as_deref(), Some("merge"));
     assert_eq!(
         bench.rows("silver/home_days").await,
         ["1970-01-11|1", "1970-01-12|2"]
