@@ -80,6 +80,7 @@ pub async fn build(
         ended_before: ended(&closed),
         passed_before: passed,
         passed: Mutex::default(),
+        rows: Mutex::default(),
         started: AtomicUsize::new(0),
         results: Mutex::default(),
         stop: Mutex::default(),
@@ -186,6 +187,8 @@ struct Run<'a> {
     ended_before: Option<i64>,
     passed_before: BTreeMap<String, String>,
     passed: Mutex<BTreeMap<String, String>>,
+    /// Of a table, by its id, and a version: its columns and files, in short.
+    rows: Mutex<BTreeMap<(String, i64), [u8; 32]>>,
     started: AtomicUsize,
     results: Mutex<Vec<NodeResult>>,
     /// What stopped the build as a whole.

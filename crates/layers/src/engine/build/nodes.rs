@@ -148,7 +148,9 @@ impl Run<'_> {
                 shutdown: self.shutdown,
             };
             match stage.stage(&way).await {
-                Ok(staged) => break staged,
+                // A full refresh writes even what it finds as it was.
+                Ok(staged) if self.options.full_refresh => break staged,
+                Ok(staged) => break stage.unless_same(staged).await?,
                 Err(error) => effort = self.try_again(node, effort, error)?,
             }
         };

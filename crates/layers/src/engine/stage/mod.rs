@@ -5,6 +5,7 @@ mod groups;
 mod incremental;
 mod new_keys;
 mod parts;
+mod same;
 mod snapshot;
 
 use std::collections::{BTreeMap, HashSet};
@@ -241,11 +242,19 @@ impl Stager<'_> {
             .expect("the output has its partition column")
     }
 
-    /// The rows of some of the table's files.
+    /// The rows of some of the table's files as they are live.
     async fn live_rows(&self, files: Vec<AddFile>) -> Result<(SessionContext, LogicalPlan)> {
+        self.rows_of(self.live, files).await
+    }
+
+    /// The rows of some of the table's files.
+    async fn rows_of(
+        &self,
+        of: &Snapshot,
+        files: Vec<AddFile>,
+    ) -> Result<(SessionContext, LogicalPlan)> {
         let name = Relation::new("there", "rows");
-        let path = self.table.path();
-        let table = relations::table(&name, path, self.live, Rows::All, Some(files))?;
+        let table = relations::table(&name, self.table.path(), of, Rows::All, Some(files))?;
         let session = self.share.engine.session([(&name, table)]);
         let plan = session
             .state()

@@ -250,3 +250,63 @@ from {{ source('bronze', 'events') }} group by page";
     bench.build().await;
     assert_eq!(bench.rows("silver/pages").await, ["Home|2|4.00"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_reads_a_table_whose_rows_come_out_the_same_is_not_computed() {
+    let pages = "{{ config(partition_by='event_date') }} select event_date, page, count(distinct user_id) as users from {{ ref('fct') }} group by event_date, page";
+    let bench = shop(&[
+        ("models/pages.sql", pages),
+        (
+            "models/names.sql",
+            "select distinct page from {{ ref('pages') }}",
+        ),
+        (
+            "models/schema.yml",
+            "version: 2\nmodels:\n  - name: pages\n    columns: [{name: page, tests: [not_null]}]\n",
+        ),
+    ]);
+    let days = || async { bench.snapshot("silver/pages").await };
+    bench
+        .events(&[row("a", 10, 1, "Home"), row("b", 10, 2, "Help")])
+        .await;
+    bench.build().await;
+    let first = days().await;
+    bench.events(&[row("c", 10, 1, "Home")]).await;
+    let report = bench.build().await;
+    assert!(report.published);
+    assert_eq!(of(&report, "fct").way.as_deref(), Some("append new keys"));
+    assert_eq!(of(&report, "pages").way.as_deref(), Some("same rows"));
+    assert_eq!(of(&report, "names").way.as_deref(), Some("unchanged"));
+    let test = of(&report, "not_null_pages_page");
+    assert_eq!(
+        test.message.as_deref(),
+        Some("unchanged since it passed"),
+        "the test need not run"
+    );
+    let second = days().await;
+    assert!(
+        second.version > first.version,
+        "what it read is written down"
+    );
+    assert_eq!(second.files, first.files);
+    // Other SQL with the same rows: it is written down too, and nothing below is computed.
+    bench.write("models/pages.sql", &format!("{pages} order by page"));
+    let report = bench.build().await;
+    assert_eq!(of(&report, "pages").way.as_deref(), Some("same rows"));
+    assert_eq!(of(&report, "names").way.as_deref(), Some("unchanged"));
+    let report = bench.build().await;
+    assert_eq!(of(&report, "pages").way.as_deref(), Some("unchanged"));
+    bench.events(&[row("d", 10, 3, "Help")]).await;
+    let report = bench.build().await;
+    assert_eq!(of(&report, "pages").way.as_deref(), Some("replace"));
+    assert_eq!(
+        bench.rows("silver/pages").await,
+        ["1970-01-11|Help|2", "1970-01-11|Home|1"]
+    );
+    bench.full_refresh().await;
+    assert_ne!(
+        days().await.files,
+        second.files,
+        "a full refresh writes what it finds as it was"
+    );
+}

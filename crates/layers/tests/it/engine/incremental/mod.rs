@@ -56,6 +56,7 @@ fn incremental_equals_full_whatever_happens() {
             "replace",
             "replace keys",
             "merge",
+            "same rows",
             "full",
             "unchanged",
         ] {

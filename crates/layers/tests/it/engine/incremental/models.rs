@@ -22,6 +22,8 @@ pub const TABLES: &[&str] = &[
     "joined",
     "pages",
     "page_days",
+    "seen",
+    "seen_labels",
     "named",
     "kinds",
     "labelled",
@@ -141,6 +143,18 @@ from {{ ref('all_events') }} group by page, event_date",
 select event_date, page, kind, count(user_id) as n
 from {{ ref('all_events') }} where user_id <> 2 group by page, event_date, kind",
         ],
+    },
+    // Its rows are mostly the same.
+    Edited {
+        path: "models/seen.sql",
+        texts: &[
+            "select distinct page from {{ ref('all_events') }}",
+            "select page from {{ ref('all_events') }} where kind = 'event' group by page having count(*) > 2",
+        ],
+    },
+    Edited {
+        path: "models/seen_labels.sql",
+        texts: &["select s.page, k.label from {{ ref('seen') }} s left join {{ ref('kinds') }} k on k.page = s.page"],
     },
     Edited {
         path: "models/named.sql",
