@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::operations::operations;
 use super::{Invocation, documented};
 use crate::jinja::context::ADAPTER;
-use crate::manifest::{Column, DATABASE, Freshness, Manifest, Node, ResourceType, TestKind};
+use crate::manifest::{Constraint, DATABASE, Freshness, Manifest, Node, ResourceType, TestKind};
 use crate::project::{hex, md5};
 
 /// The file's content.
@@ -104,7 +104,7 @@ fn executable(manifest: &Manifest, node: &Node) -> Value {
     put("schema", json!(schema));
     put("alias", json!(alias));
     put("checksum", checksum(node));
-    put("columns", columns(&node.columns));
+    put("columns", columns(node));
     put("raw_code", json!(node.raw_code));
     put("language", json!("sql"));
     put("docs", json!({"show": true, "node_color": null}));
@@ -144,6 +144,9 @@ fn executable(manifest: &Manifest, node: &Node) -> Value {
     put("compiled_code", json!(node.compiled_code));
     put("extra_ctes_injected", json!(true));
     put("extra_ctes", json!([]));
+    if node.resource_type == ResourceType::Model {
+        put("constraints", constraints(node, None));
+    }
     if let Some(test) = &node.test {
         put("attached_node", json!(test.attached));
         if let TestKind::Generic {
@@ -181,7 +184,7 @@ fn source(node: &Node) -> Value {
     );
     put("loaded_at_field", json!(extra("loaded_at_field")));
     put("loaded_at_query", json!(extra("loaded_at_query")));
-    put("columns", columns(&node.columns));
+    put("columns", columns(node));
     found.into()
 }
 
@@ -241,8 +244,9 @@ fn checksum(node: &Node) -> Value {
     }
 }
 
-fn columns(columns: &[Column]) -> Value {
-    let found: Map<String, Value> = columns
+fn columns(node: &Node) -> Value {
+    let found: Map<String, Value> = node
+        .columns
         .iter()
         .map(|column| {
             let told = json!({
@@ -251,13 +255,21 @@ fn columns(columns: &[Column]) -> Value {
                 "meta": column.meta,
                 "data_type": column.data_type,
                 "tags": column.tags,
-                "constraints": [],
+                "constraints": constraints(node, Some(&column.name)),
                 "quote": null,
             });
             (column.name.clone(), told)
         })
         .collect();
     found.into()
+}
+
+/// The constraints of a column, or those of the node itself.
+fn constraints(node: &Node, column: Option<&str>) -> Value {
+    let all = node.constraints.iter();
+    all.filter(|one| one.column.as_deref() == column)
+        .map(Constraint::to_json)
+        .collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod catalog;
 mod checks;
 mod column_lineage;
 mod conform;
+mod constraints;
 mod contract;
 mod copies;
 mod explain;

@@ -263,6 +263,28 @@ pub(super) fn explain(
     sql: &str,
     error: &DataFusionError,
 ) -> Error {
+    let (message, help) = said(session, error);
+    let place = place_in(sql, error).or_else(|| missing_column_place(sql, error.find_root()));
+    let mut diagnostic = in_node(node, format!("{}: {message}", node.name));
+    // The text of a generic test is a call that stands in no file.
+    let is_call = node
+        .test
+        .as_ref()
+        .is_some_and(|test| matches!(test.kind, TestKind::Generic { .. }));
+    if let Some((line, column)) = place.filter(|_| !is_call) {
+        let place = node.locate(line, column);
+        if !place.text.trim().is_empty() {
+            diagnostic = diagnostic.at(place);
+        }
+    }
+    if let Some(help) = help {
+        diagnostic = diagnostic.help(help);
+    }
+    diagnostic.into()
+}
+
+/// What is wrong with SQL, and what would mend it.
+pub(super) fn said(session: &SessionContext, error: &DataFusionError) -> (String, Option<String>) {
     let root = error.find_root();
     let mut message = first_line(&root.strip_backtrace());
     let mut help = None;
@@ -325,23 +347,7 @@ pub(super) fn explain(
     if help.is_none() && !known.is_empty() {
         help = Some(format!("known: {}", known.join(", ")));
     }
-    let place = place_in(sql, error).or_else(|| missing_column_place(sql, root));
-    let mut diagnostic = in_node(node, format!("{}: {message}", node.name));
-    // The text of a generic test is a call that stands in no file.
-    let is_call = node
-        .test
-        .as_ref()
-        .is_some_and(|test| matches!(test.kind, TestKind::Generic { .. }));
-    if let Some((line, column)) = place.filter(|_| !is_call) {
-        let place = node.locate(line, column);
-        if !place.text.trim().is_empty() {
-            diagnostic = diagnostic.at(place);
-        }
-    }
-    if let Some(help) = help {
-        diagnostic = diagnostic.help(help);
-    }
-    diagnostic.into()
+    (message, help)
 }
 
 /// Line and column in the compiled SQL, from the diagnostic's span or the parser's words.

@@ -19,7 +19,6 @@ use futures::future::BoxFuture;
 use goldrecord_lake::{AddFile, Lake, Snapshot};
 use sha2::{Digest, Sha256};
 
-use super::contract;
 use super::incremental::{self, PlannedIncremental};
 use super::lineage::PartitionColumns;
 use super::plan;
@@ -30,6 +29,7 @@ use super::snapshots::{self, PlannedSnapshot};
 use super::state::Upstream;
 use super::unit_tests::PlannedUnitTest;
 use super::ways::{Reach, Shape};
+use super::{constraints, contract};
 use crate::manifest::{Manifest, Materialized, Node, ResourceType};
 use crate::{Error, Result};
 
@@ -209,6 +209,7 @@ impl<'a> Project<'a> {
         let stored = plan::storable(node, logical.clone())?;
         let schema = plan::table_schema(node, &stored);
         plan::check_partitions(node, &schema)?;
+        self.check_constraints(node, &schema).await?;
         let upstreams = self.upstream_names(node);
         let partitions = self.partition_columns(&upstreams);
         let shape = Shape::of(
@@ -225,6 +226,19 @@ impl<'a> Project<'a> {
             upstreams,
         };
         Ok((table, logical))
+    }
+
+    /// The constraints of a node can be checked over a table with these columns.
+    async fn check_constraints(&self, node: &Node, schema: &SchemaRef) -> Result<()> {
+        match &node.relation {
+            Some(relation) if constraints::any(node) => {
+                let session = self
+                    .engine
+                    .session([(relation, relations::planned(schema))]);
+                constraints::check(&session, node).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A session over what a node reads, as far as it is known before anything is written.

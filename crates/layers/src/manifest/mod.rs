@@ -4,6 +4,7 @@
 
 mod condition;
 mod config;
+mod constraint;
 mod documented;
 mod freshness;
 mod node;
@@ -15,10 +16,11 @@ use std::path::PathBuf;
 
 pub use condition::{Comparison, Condition};
 pub use config::{Config, Materialized, Severity};
+pub use constraint::{Constraint, ConstraintKind};
 pub use documented::{Argument, Doc, Macro};
 pub use freshness::{Age, Freshness, LoadedAt};
 pub use node::{Column, Node, ResourceType, Test, TestKind};
-pub use relation::{DATABASE, Relation};
+pub use relation::{DATABASE, Relation, quoted};
 pub use unit_test::{Fixture, Given, Rows, UnitTest};
 
 pub use crate::diagnostics::SourceLocation;

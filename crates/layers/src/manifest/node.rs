@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Config, Freshness, Materialized, Relation, UnitTest};
+use super::{Config, Constraint, Freshness, Materialized, Relation, UnitTest};
 use crate::diagnostics::SourceLocation;
 
 /// What a node is.
@@ -87,6 +87,8 @@ pub struct Node {
     pub depends_on: Vec<String>,
     /// Columns in the order of the YAML file.
     pub columns: Vec<Column>,
+    /// A model's constraints, those of columns included: what a contract that is enforced promises of its rows.
+    pub constraints: Vec<Constraint>,
     /// Its description.
     pub description: String,
     /// Where its rows lie. `None` for exposures, analyses and ephemeral models.
@@ -170,6 +172,7 @@ impl Node {
             config: Config::default(),
             depends_on: Vec::new(),
             columns: Vec::new(),
+            constraints: Vec::new(),
             description: String::new(),
             relation: None,
             test: None,

@@ -36,7 +36,6 @@ impl Relation {
 
 impl fmt::Display for Relation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         write!(
             f,
             "{}.{}.{}",
@@ -45,6 +44,11 @@ impl fmt::Display for Relation {
             quoted(&self.identifier)
         )
     }
+}
+
+/// A name in double quotes.
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(test)]

@@ -1,135 +1,18 @@
 //! Properties files: what YAML says about models, seeds, sources and exposures.
 
+mod constraints;
+mod keys;
+
 use serde_norway::{Mapping, Value as Yaml};
 
+use self::keys::{COLUMN, EXPOSURE, NODE, NOT_RUN, SOURCE, TABLE, TOP, UNIT_TEST};
 use super::config;
 use super::generic_tests::TestCall;
 use super::macros::{self, MacroProperties};
 use super::yaml::{self, File};
 use crate::diagnostics::Diagnostic;
-use crate::manifest::Column;
+use crate::manifest::{Column, Constraint};
 use crate::{Error, Result};
-
-const TOP: &[&str] = &[
-    "version",
-    "models",
-    "seeds",
-    "sources",
-    "exposures",
-    "snapshots",
-    "macros",
-    "analyses",
-    "data_tests",
-    "tests",
-    "unit_tests",
-    "metrics",
-    "semantic_models",
-    "saved_queries",
-    "groups",
-    "functions",
-    "anchors",
-];
-/// Kinds of node that are read over, with a warning.
-const NOT_RUN: &[&str] = &["metrics", "semantic_models", "saved_queries", "functions"];
-const NODE: &[&str] = &[
-    "name",
-    "description",
-    "columns",
-    "data_tests",
-    "tests",
-    "config",
-    "meta",
-    "tags",
-    "docs",
-    "access",
-    "group",
-    "constraints",
-    "latest_version",
-    "versions",
-    "deprecation_date",
-    "quote_columns",
-    "time_spine",
-    "primary_entity",
-    "agg_time_dimension",
-    "semantic_model",
-    "metrics",
-    "derived_semantics",
-    // A snapshot's.
-    "relation",
-];
-const COLUMN: &[&str] = &[
-    "name",
-    "description",
-    "data_tests",
-    "tests",
-    "config",
-    "meta",
-    "tags",
-    "docs",
-    "quote",
-    "data_type",
-    "constraints",
-    "policy_tags",
-    "granularity",
-    "entity",
-    "dimension",
-];
-const SOURCE: &[&str] = &[
-    "name",
-    "description",
-    "tables",
-    "schema",
-    "database",
-    "config",
-    "meta",
-    "tags",
-    "loader",
-    "quoting",
-    "overrides",
-    "freshness",
-    "loaded_at_field",
-    "loaded_at_query",
-];
-const TABLE: &[&str] = &[
-    "name",
-    "description",
-    "columns",
-    "data_tests",
-    "tests",
-    "config",
-    "meta",
-    "tags",
-    "identifier",
-    "external",
-    "loader",
-    "quoting",
-    "freshness",
-    "loaded_at_field",
-    "loaded_at_query",
-    "docs",
-];
-const UNIT_TEST: &[&str] = &[
-    "name",
-    "description",
-    "model",
-    "given",
-    "expect",
-    "overrides",
-    "config",
-];
-const EXPOSURE: &[&str] = &[
-    "name",
-    "label",
-    "type",
-    "description",
-    "url",
-    "maturity",
-    "owner",
-    "depends_on",
-    "meta",
-    "tags",
-    "config",
-];
 
 /// Everything one file says.
 #[derive(Clone, Debug, Default)]
@@ -181,6 +64,8 @@ pub struct NodeProperties {
     pub section: &'static str,
     /// What a snapshot that YAML alone declares is of: `ref('…')`.
     pub relation: Option<String>,
+    /// A model's constraints, those of its columns included.
+    pub constraints: Vec<Constraint>,
     /// What stands about it.
     pub common: Common,
 }
@@ -254,8 +139,15 @@ impl Properties {
                     .unwrap_or(false);
                 let common =
                     properties.common(file, mapping, name, quote, &Mapping::new(), render)?;
+                let (constraints, unknown) = match section {
+                    "models" => constraints::of_model(file, mapping, name, render)?,
+                    // As in dbt, nothing else has a contract.
+                    _ => (Vec::new(), Vec::new()),
+                };
+                properties.unknown(file, unknown);
                 properties.nodes.push(NodeProperties {
                     section,
+                    constraints,
                     relation: yaml::text(mapping, "relation").map(str::to_owned),
                     common,
                 });

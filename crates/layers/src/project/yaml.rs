@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_norway::{Mapping, Value as Yaml};
 
-use crate::diagnostics::{Diagnostic, nearest, place};
+use crate::diagnostics::{Diagnostic, SourceLocation, nearest, place};
 use crate::{Error, Result};
 
 /// A YAML file of the project.
@@ -128,6 +128,49 @@ impl File {
         find(&named)
             .or_else(|| find(&|line| line.contains(name)))
             .unwrap_or(from)
+    }
+
+    /// The place of the key `item` in the entry at `index` of the list `list` under a table, or under a column of it; that of
+    /// the list's or table's line, where it cannot be told.
+    pub fn place_in_list(
+        &self,
+        table: &str,
+        column: Option<&str>,
+        (list, index): (&str, usize),
+        item: &str,
+    ) -> SourceLocation {
+        let of_table = self.line_of_name(table, 0);
+        let line = column.map_or(of_table, |column| self.line_of_name(column, of_table));
+        let lines = self.text.split_inclusive('\n').take(line.saturating_sub(1));
+        let named = lines.map(str::len).sum();
+        let key_column = |at: usize| at - self.text[..at].rfind('\n').map_or(0, |end| end + 1);
+        let name = self.keys("name", named).next().map(key_column);
+        // The list stands below the name, or in the name's own line.
+        let first_line = self.text[named..].lines().next().unwrap_or_default().len();
+        let found = self
+            .keys(list, named)
+            .find(|at| *at < named + first_line || Some(key_column(*at)) == name);
+        let entry = found
+            .and_then(|at| self.keys(item, at).nth(index))
+            .or(found);
+        let at = entry.unwrap_or(named);
+        let line = self.text[..at].matches('\n').count() + 1;
+        let column = entry.map(|at| {
+            let start = at - key_column(at);
+            self.text[start..at].chars().count() + 1
+        });
+        place(&self.path, &self.text, line, column)
+    }
+
+    /// Where `key:` stands as a whole word, from a byte on.
+    fn keys(&self, key: &str, from: usize) -> impl Iterator<Item = usize> {
+        let whole = |at: &usize| {
+            let before = self.text[..*at].chars().next_back();
+            let after = &self.text[at + key.len()..];
+            !before.is_some_and(|c| c.is_alphanumeric() || c == '_') && after.starts_with(':')
+        };
+        let found = self.text[from..].match_indices(key);
+        found.map(move |(at, _)| from + at).filter(whole)
     }
 
     fn at_key_from(&self, diagnostic: Diagnostic, key: &str, from: usize) -> Diagnostic {

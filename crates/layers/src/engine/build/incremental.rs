@@ -6,8 +6,8 @@ use super::nodes::expired;
 use super::{Ended, Run};
 use crate::Result;
 use crate::engine::incremental::PlannedIncremental;
-use crate::engine::memory::Effort;
 use crate::engine::project::{PlannedTable, Versions};
+use crate::engine::session::Share;
 use crate::engine::snapshots::PlannedSnapshot;
 use crate::engine::stage::{Staged, Stager};
 use crate::engine::state::{BUILD, FINGERPRINT, Upstream, loses};
@@ -75,8 +75,7 @@ impl Run<'_> {
     ) -> Result<Ended> {
         let found = versions.get(&node.unique_id);
         let (table, live) = self.created(node, found, &planned.schema).await?;
-        let mut effort = Effort::Usual;
-        let staged = loop {
+        let stage = async |share: &Share| {
             let stage = Stager {
                 project: self.project,
                 node,
@@ -86,14 +85,12 @@ impl Run<'_> {
                 differences: &[],
                 live: &live,
                 table: &table,
-                share: &self.project.engine.share(effort).await?,
+                share,
                 shutdown: self.shutdown,
             };
-            match staged(&stage).await {
-                Ok(staged) => break staged,
-                Err(error) => effort = self.try_again(node, effort, error)?,
-            }
+            staged(&stage).await
         };
+        let staged = self.with_share(node, stage).await?;
         if staged.adds.is_empty() && staged.removes.is_empty() && staged.metadata.is_none() {
             return self.unchanged(node, versions).await;
         }

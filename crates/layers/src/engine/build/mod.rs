@@ -1,6 +1,7 @@
 //! A build: plan, open, bring every table up to date, test, commit, close.
 
 mod checked;
+mod constrained;
 mod incremental;
 mod nodes;
 mod unit_tests;

@@ -13,6 +13,7 @@ use super::{Ended, Run, lock};
 use crate::engine::memory::Effort;
 use crate::engine::project::{Planned, PlannedTable, Versions, place};
 use crate::engine::seeds::Seed;
+use crate::engine::session::Share;
 use crate::engine::stage::{Staged, Stager};
 use crate::engine::state::{BUILD, FINGERPRINT, Upstream, decide, differences, loses};
 use crate::engine::ways::{Way, short};
@@ -133,8 +134,7 @@ impl Run<'_> {
         }
         tracing::debug!(model = node.name, ?way, "building");
         let (table, live) = self.created(node, found, &planned.schema).await?;
-        let mut effort = Effort::Usual;
-        let staged = loop {
+        let stage = async |share: &Share| {
             let stage = Stager {
                 project: self.project,
                 node,
@@ -144,22 +144,39 @@ impl Run<'_> {
                 differences: &differences,
                 live: &live,
                 table: &table,
-                share: &self.project.engine.share(effort).await?,
+                share,
                 shutdown: self.shutdown,
             };
-            match stage.stage(&way).await {
-                // A full refresh writes even what it finds as it was.
-                Ok(staged) if self.options.full_refresh => break staged,
-                Ok(staged) => break stage.unless_same(staged).await?,
-                Err(error) => effort = self.try_again(node, effort, error)?,
+            let staged = stage.stage(&way).await?;
+            // A full refresh writes even what it finds as it was.
+            if self.options.full_refresh {
+                return Ok(staged);
             }
+            stage.unless_same(staged).await
         };
+        let staged = self.with_share(node, stage).await?;
         let txns = upstreams
             .iter()
             .map(|upstream| upstream.step(&live))
             .collect();
         self.commit(node, &table, live, &versions, staged, txns)
             .await
+    }
+
+    /// What comes of a query in a share of the memory; where that is too little, alone and by another plan.
+    pub(super) async fn with_share<T>(
+        &self,
+        node: &Node,
+        query: impl AsyncFn(&Share) -> Result<T>,
+    ) -> Result<T> {
+        let mut effort = Effort::Usual;
+        loop {
+            let share = self.project.engine.share(effort).await?;
+            match query(&share).await {
+                Ok(found) => return Ok(found),
+                Err(error) => effort = self.try_again(node, effort, error)?,
+            }
+        }
     }
 
     /// How to go on after an error: where memory was short, alone and with another plan.
@@ -255,7 +272,10 @@ impl Run<'_> {
         staged: Staged,
         txns: Vec<TxnStep>,
     ) -> Result<Ended> {
-        let blocked = self.tested(node, versions, staged.way, Some(&staged)).await;
+        let blocked = match self.constrained(node, table, &staged).await {
+            Ok(()) => self.tested(node, versions, staged.way, Some(&staged)).await,
+            Err(error) => Err(error),
+        };
         let blocked = match blocked {
             Ok(None) if self.is_stopped() => Err(Error::Interrupted),
             other => other,

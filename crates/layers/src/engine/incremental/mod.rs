@@ -8,7 +8,7 @@ mod strategy;
 
 pub use columns::{Columns, conform};
 pub use files::may_match;
-pub use sql::{Removal, ambiguous_sql, inserted_sql, merged_sql, quoted};
+pub use sql::{Removal, ambiguous_sql, inserted_sql, merged_sql};
 pub use strategy::{Strategy, Update};
 
 use datafusion::logical_expr::LogicalPlan;

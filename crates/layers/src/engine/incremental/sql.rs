@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{Columns, Update};
+use crate::manifest::quoted;
 
 /// Which rows of the table go, or change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,9 +156,4 @@ fn matches(key: &[String], predicates: &[String]) -> String {
         .collect();
     on.extend(predicates.iter().map(|predicate| format!("({predicate})")));
     on.join(" and ")
-}
-
-/// A name in quotes.
-pub fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use arrow::datatypes::Schema;
 
 use super::{Changed, HardDeletes, Settings};
-use crate::engine::incremental::{Removal, quoted};
+use crate::engine::incremental::Removal;
+use crate::manifest::quoted;
 
 /// The queries of one snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]

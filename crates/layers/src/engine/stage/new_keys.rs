@@ -15,7 +15,7 @@ use crate::engine::plan;
 use crate::engine::relations::{self, Rows};
 use crate::engine::touched::{self, Values};
 use crate::engine::ways::Replace;
-use crate::manifest::Relation;
+use crate::manifest::{Relation, quoted};
 use crate::{Error, Result};
 
 /// Rows of added files that are held in memory to look for keys that are there already; past
@@ -165,10 +165,6 @@ pub(super) fn values_of(
         }
     }
     Ok(values)
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn same_key(keys: &[&str]) -> String {

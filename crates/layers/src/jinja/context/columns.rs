@@ -7,7 +7,7 @@ use minijinja::{Error, State};
 
 use super::RelationValue;
 use crate::jinja::calls::{only, unknown_method};
-use crate::manifest::Relation;
+use crate::manifest::{Relation, quoted};
 
 /// A column: its name and its SQL type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,11 +66,6 @@ impl Object for ColumnValue {
     fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "<Column {} ({})>", self.name, self.sql_type)
     }
-}
-
-/// A name in double quotes.
-pub fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// `api`: `api.Column` and `api.Relation`.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use minijinja::value::{Kwargs, Object, ObjectRepr, Value, from_args};
 use minijinja::{Error, State};
 
-use super::columns::quoted;
 use super::warehouse::{columns_in, get_relation};
 use super::{ADAPTER, overridden};
 use crate::diagnostics::Diagnostic;
 use crate::jinja::calls::{diagnosed, failure, only, unknown_method};
+use crate::manifest::quoted;
 
 /// The temporary that holds what `return` was given.
 const RETURNED: &str = "__returned";

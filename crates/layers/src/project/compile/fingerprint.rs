@@ -27,6 +27,12 @@ pub fn fingerprint(project: &ProjectFile, node: &Node) -> Result<String> {
     if let Some(reach) = node.meta("reach") {
         add(&reach.to_string());
     }
+    // Rows that were never held against a constraint are so once it is there.
+    for constraint in node.enforced_constraints() {
+        add(constraint.kind.as_str());
+        add(constraint.expression.as_deref().unwrap_or_default());
+        constraint.columns().for_each(&mut add);
+    }
     if node.resource_type == ResourceType::Test {
         let config = &node.config;
         add(&format!(

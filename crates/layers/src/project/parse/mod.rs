@@ -23,7 +23,7 @@ use super::{ProjectFile, Target, docs, macros, packages};
 use crate::diagnostics::Diagnostic;
 use crate::jinja::context::{Docs, Frame};
 use crate::jinja::{Globals, Jinja, Package};
-use crate::manifest::{Doc, Macro, ResourceType};
+use crate::manifest::{Constraint, Doc, Macro, ResourceType};
 use crate::{Error, Result};
 
 /// All drafts, and what compiling them needs.
@@ -45,6 +45,7 @@ pub struct Drafts {
 struct Patch<'a> {
     file: &'a Arc<File>,
     common: &'a Common,
+    constraints: &'a [Constraint],
 }
 
 /// What properties say, by section (`models` or `seeds`) and name.
@@ -170,6 +171,7 @@ impl Parser<'_> {
                 let patch = Patch {
                     file,
                     common: &node.common,
+                    constraints: &node.constraints,
                 };
                 if let Some(other) = patches.insert((node.section, name), patch) {
                     let diagnostic = Diagnostic::new(format!("`{name}` is described twice"));

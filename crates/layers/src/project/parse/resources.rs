@@ -1,6 +1,7 @@
 //! Nodes that are files: models, seeds, singular tests, analyses.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_norway::Mapping;
 
@@ -9,6 +10,7 @@ use super::files::{below, stem};
 use super::{Parser, Patches};
 use crate::Result;
 use crate::diagnostics::{Diagnostic, place};
+use crate::jinja::context::Frame;
 use crate::manifest::{Node, ResourceType, Test, TestKind};
 use crate::project::{INLINE, config, files_in, read_text};
 
@@ -99,6 +101,7 @@ impl Parser<'_> {
             node.patch_path = Some(patch.file.path.clone());
             node.description.clone_from(&patch.common.description);
             node.columns.clone_from(&patch.common.columns);
+            node.constraints = patch.constraints.to_vec();
             config::merge(&mut raw, &patch.common.config);
         }
         raw
@@ -120,6 +123,12 @@ impl Parser<'_> {
             }
             return;
         }
+        if let Err(diagnostic) = self.referred_to(&node, &frame) {
+            if config::is_enabled(&known) {
+                self.errors.push(diagnostic.into());
+            }
+            return;
+        }
         let captured = std::mem::take(&mut *frame.captured());
         for call in &captured.configs {
             config::merge(&mut raw_config, call);
@@ -133,8 +142,52 @@ impl Parser<'_> {
                 return;
             }
         }
+        if node.config.enabled {
+            if let Err(diagnostic) = known_columns(&node) {
+                return self.errors.push(diagnostic.into());
+            }
+            // Nobody who runs the project can mend a package.
+            if self.project.folder.is_empty() {
+                self.warnings.extend(node.unenforced_constraints());
+            }
+        }
         self.drafts.push(Draft::new(node, raw_config, captured));
     }
+
+    /// Take in the tables that foreign keys refer to: as in dbt, they are built before.
+    fn referred_to(&self, node: &Node, frame: &Arc<Frame>) -> Result<(), Diagnostic> {
+        for constraint in &node.constraints {
+            let Some(to) = &constraint.to else { continue };
+            let place = &constraint.place;
+            let value = self.jinja.evaluate(&place.file, to, frame, &[]);
+            value.map_err(|diagnostic| Diagnostic {
+                location: Some(Box::new(place.clone())),
+                ..diagnostic
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The columns that a contract's constraints name are among those that it promises.
+fn known_columns(node: &Node) -> Result<(), Diagnostic> {
+    let known = || node.columns.iter().map(|column| column.name.as_str());
+    for constraint in node.constraints.iter().filter(|_| node.config.contract) {
+        for name in &constraint.columns {
+            if !known().any(|column| column == name) {
+                let message = format!(
+                    "a constraint of `{}` names the column `{name}`, which its contract does not have",
+                    node.name
+                );
+                let all: Vec<&str> = known().collect();
+                return Err(Diagnostic::new(message)
+                    .at(constraint.place.clone())
+                    .help(format!("known: {}", all.join(", ")))
+                    .nearest(name, all));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A message about configuration, at the line of the template that sets it.

@@ -1,6 +1,7 @@
 //! Builds as a whole: what is written, tested, published, skipped, refused.
 
 mod by_key;
+mod constraints;
 mod data_tests;
 mod expired;
 mod gone;
