@@ -3,30 +3,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::datatypes::FieldRef;
+use datafusion::catalog::TableProvider;
 use futures::StreamExt;
-use goldrecord_lake::Snapshot;
+use goldrecord_lake::{AddFile, Snapshot};
 use sha2::{Digest, Sha256};
 
+use super::read::{Read, Rows};
 use super::{Ended, Run, lock};
 use crate::engine::memory::Effort;
-use crate::engine::project::{self, Leaf, Versions, is_view};
+use crate::engine::project::{self, Versions, is_view};
 use crate::engine::stage::Staged;
-use crate::engine::{checks, new_rows, plan, relations};
+use crate::engine::{checks, new_rows};
 use crate::manifest::Node;
 use crate::reporter::{NodeResult, Status};
 use crate::{Error, Result};
-
-/// Which files of a staged table a test reads.
-#[derive(Clone, Debug)]
-enum Files {
-    /// Those that will be live.
-    All,
-    /// Those of them in partitions by this column that get or lose files.
-    OfTouched(String),
-    /// Those that come.
-    New,
-}
 
 impl Run<'_> {
     /// Run the node's tests. What the node ended with when one of them blocks it.
@@ -82,11 +72,12 @@ impl Run<'_> {
         let index = self.start(test);
         let started = Instant::now();
         let read = self.read_by(test, versions);
-        let known = staged.is_none_or(|(_, staged)| staged.keeps_rows())
-            && self.passed_before.get(&test.unique_id) == Some(&read)
-            && !self.tells_time(test);
-        let only_tests = self.build.is_none();
-        let outcome = if known && !only_tests && !self.options.full_refresh {
+        let is_known = staged.is_none_or(|(_, staged)| staged.keeps_rows())
+            && self.found_nothing(test).is_some_and(|then| {
+                read.changed_since(&then)
+                    .is_some_and(|changed| changed.is_empty())
+            });
+        let outcome = if is_known {
             Ok(None)
         } else {
             self.kept_verdict(test, versions, staged).await.map(Some)
@@ -129,7 +120,7 @@ impl Run<'_> {
         let well = matches!(result.status, Status::Pass | Status::Warn);
         if result.status == Status::Pass {
             // With a staged table, what it read has its version only once that is committed.
-            lock(&self.passed).insert(test.unique_id.clone(), read);
+            lock(&self.passed).insert(test.unique_id.clone(), read.to_string());
         } else {
             lock(&self.passed).remove(&test.unique_id);
         }
@@ -158,28 +149,20 @@ impl Run<'_> {
         versions: &Versions,
         staged: Option<(&Node, &Staged)>,
     ) -> Result<checks::Verdict> {
-        let over = |upstream: &Node, files: &Files| match staged {
-            Some((node, staged)) if node.unique_id == upstream.unique_id => {
-                let mut versions = versions.clone();
-                versions.insert(node.unique_id.clone(), staged.defined.clone());
-                let files = match files {
-                    Files::All => staged.files(),
-                    Files::OfTouched(column) => staged.files_of_touched(column),
-                    Files::New => staged.adds.clone(),
-                };
-                project::leaf(upstream, &versions, test, Some(files))
-            }
-            _ => project::leaf(upstream, versions, test, None),
+        let deciding = self.deciding(test, versions, staged).await?;
+        tracing::debug!(
+            test = test.name,
+            only = deciding.as_ref().map(|(table, _)| table),
+            files = deciding.as_ref().map(|(_, files)| files.len()),
+            "testing"
+        );
+        let leaf = |upstream: &Node| {
+            let files = deciding
+                .as_ref()
+                .filter(|(table, _)| *table == upstream.unique_id)
+                .map(|(_, files)| files.clone());
+            self.leaf(upstream, versions, test, staged, files)
         };
-        let files = match staged {
-            Some((node, staged)) if self.found_nothing(test, node, versions, staged) => {
-                let leaf = |upstream: &Node| over(upstream, &Files::New);
-                self.deciding(test, node, staged, &leaf).await?
-            }
-            _ => Files::All,
-        };
-        tracing::debug!(test = test.name, ?files, "testing");
-        let leaf = |upstream: &Node| over(upstream, &files);
         let mut effort = Effort::Usual;
         loop {
             let share = self.project.engine.share(effort).await?;
@@ -195,77 +178,54 @@ impl Run<'_> {
         }
     }
 
-    /// Whether the test is known to have found nothing in the table as it is, whose rows stay of the same types, while
-    /// everything else that it reads is as it was.
-    fn found_nothing(
+    /// A table that a test reads: as it will be, or those files of it.
+    pub(super) fn leaf(
         &self,
-        test: &Node,
-        node: &Node,
+        upstream: &Node,
         versions: &Versions,
-        staged: &Staged,
-    ) -> bool {
-        let is_same = versions
-            .get(&node.unique_id)
-            .is_some_and(|live| live.schema == staged.defined.schema);
-        is_same
-            && !self.options.full_refresh
-            && !self.tells_time(test)
-            && test.config.warn_if.is_any()
-            && test.config.fail_calc.trim() == "count(*)"
-            && self.passed_before.get(&test.unique_id) == Some(&self.read_by(test, versions))
-    }
-
-    /// The files whose rows say whether it still does.
-    async fn deciding(
-        &self,
         test: &Node,
-        node: &Node,
-        staged: &Staged,
-        leaf: Leaf<'_>,
-    ) -> Result<Files> {
-        let Some(relation) = &node.relation else {
-            return Ok(Files::All);
-        };
-        let session = self
-            .project
-            .session_in(self.project.engine, test, leaf)
-            .await?;
-        let sql = test.compiled_code.as_deref().unwrap_or_default();
-        let plan = plan::logical(&session, test, sql).await?;
-        let table = relations::reference(relation).to_string();
-        let optimized = session.state().optimize(&plan);
-        if optimized.is_ok_and(|plan| new_rows::suffice(&plan, &table)) {
-            return Ok(Files::New);
+        staged: Option<(&Node, &Staged)>,
+        files: Option<Vec<AddFile>>,
+    ) -> Result<Arc<dyn TableProvider>> {
+        match staged {
+            Some((node, staged)) if node.unique_id == upstream.unique_id => {
+                let mut versions = versions.clone();
+                versions.insert(node.unique_id.clone(), staged.defined.clone());
+                let files = files.unwrap_or_else(|| staged.files());
+                project::leaf(upstream, &versions, test, Some(files))
+            }
+            _ => project::leaf(upstream, versions, test, files),
         }
-        let partitions: Vec<FieldRef> = staged
-            .defined
-            .partition_columns
-            .iter()
-            .filter_map(|name| staged.defined.schema.field_with_name(name).ok())
-            .map(|field| Arc::new(field.clone()))
-            .collect();
-        let column = new_rows::within(&plan, &table, &partitions);
-        Ok(column.map_or(Files::All, Files::OfTouched))
     }
 
     /// A test's SQL and the rows of the tables that it reads, in short.
-    pub(super) fn read_by(&self, test: &Node, versions: &Versions) -> String {
+    pub(super) fn read_by(&self, test: &Node, versions: &Versions) -> Read {
+        let mut query = Sha256::new().chain_update(&test.fingerprint);
+        for view in self.views_of(test) {
+            query.update(&view.fingerprint);
+        }
+        let tables = self.tables_of(test).into_iter().filter_map(|table| {
+            let snapshot = versions.get(&table.unique_id)?;
+            Some(Rows {
+                version: snapshot.version,
+                files: self.rows_of(snapshot),
+            })
+        });
+        Read {
+            query: in_short(query),
+            tables: tables.collect(),
+        }
+    }
+
+    /// The tables that a test reads, by views too.
+    pub(super) fn tables_of(&self, test: &Node) -> Vec<&Node> {
         let mut tables: Vec<&Node> = self.project.tables_of(test);
         tables.sort_by(|a, b| a.unique_id.cmp(&b.unique_id));
-        let mut hash = Sha256::new().chain_update(&test.fingerprint);
-        for view in self.views_of(test) {
-            hash.update(&view.fingerprint);
-        }
-        for table in tables {
-            if let Some(snapshot) = versions.get(&table.unique_id) {
-                hash.update(self.rows_of(snapshot));
-            }
-        }
-        format!("{:x}", hash.finalize())
+        tables
     }
 
     /// A table's columns and files, in short: a version that changes neither has the same rows.
-    fn rows_of(&self, snapshot: &Snapshot) -> [u8; 32] {
+    fn rows_of(&self, snapshot: &Snapshot) -> String {
         let version = (snapshot.table_id.clone(), snapshot.version);
         let rows = || {
             let mut hash = Sha256::new().chain_update(&snapshot.table_id);
@@ -275,9 +235,9 @@ impl Run<'_> {
             for path in snapshot.files.keys() {
                 hash.update(format!("\0{path}"));
             }
-            hash.finalize().into()
+            in_short(hash)
         };
-        *lock(&self.rows).entry(version).or_insert_with(rows)
+        lock(&self.rows).entry(version).or_insert_with(rows).clone()
     }
 
     /// The views that a test reads, over others too.
@@ -299,7 +259,7 @@ impl Run<'_> {
     }
 
     /// Whether a test may find something in rows in which it found nothing a moment ago.
-    fn tells_time(&self, test: &Node) -> bool {
+    pub(super) fn tells_time(&self, test: &Node) -> bool {
         self.views_of(test)
             .into_iter()
             .chain([test])
@@ -312,4 +272,10 @@ impl Run<'_> {
             lock(&self.passed).remove(unique_id);
         }
     }
+}
+
+fn in_short(hash: Sha256) -> String {
+    let mut text = format!("{:x}", hash.finalize());
+    text.truncate(32);
+    text
 }

@@ -2,8 +2,10 @@
 
 mod checked;
 mod constrained;
+mod deciding;
 mod incremental;
 mod nodes;
+mod read;
 mod unit_tests;
 
 pub use nodes::refused;
@@ -189,7 +191,7 @@ struct Run<'a> {
     passed_before: BTreeMap<String, String>,
     passed: Mutex<BTreeMap<String, String>>,
     /// Of a table, by its id, and a version: its columns and files, in short.
-    rows: Mutex<BTreeMap<(String, i64), [u8; 32]>>,
+    rows: Mutex<BTreeMap<(String, i64), String>>,
     started: AtomicUsize,
     results: Mutex<Vec<NodeResult>>,
     /// What stopped the build as a whole.

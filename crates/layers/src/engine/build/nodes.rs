@@ -308,7 +308,7 @@ impl Run<'_> {
         for unique_id in self.order.tests.get(&node.unique_id).into_iter().flatten() {
             let mut passed = lock(&self.passed);
             if let Some(read) = passed.get_mut(unique_id) {
-                *read = self.read_by(self.get(unique_id), &now);
+                *read = self.read_by(self.get(unique_id), &now).to_string();
             }
         }
         Ok(Ended {

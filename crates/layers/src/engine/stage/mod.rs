@@ -8,7 +8,7 @@ mod parts;
 mod same;
 mod snapshot;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -68,19 +68,6 @@ impl Staged {
             .chain(&self.adds)
             .cloned()
             .collect()
-    }
-
-    /// Those of them in partitions, by one column, that get or lose files.
-    pub fn files_of_touched(&self, column: &str) -> Vec<AddFile> {
-        let value = |file: &AddFile| file.partition_values.get(column).cloned().flatten();
-        let gone = self
-            .removes
-            .iter()
-            .filter_map(|path| self.defined.files.get(path));
-        let touched: HashSet<Option<String>> = self.adds.iter().chain(gone).map(value).collect();
-        let mut files = self.files();
-        files.retain(|file| touched.contains(&value(file)));
-        files
     }
 
     /// The commit, without its transaction steps.

@@ -143,6 +143,30 @@ async fn where_partitions_decide_a_test_only_those_that_got_rows_are_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_two_tables_that_a_test_reads_the_one_that_changed_is_read_by_its_new_rows() {
+    let lost = "select f.page from {{ ref('fct') }} f left join {{ ref('kinds') }} k on k.page = f.page where k.page is null";
+    let anti = "select f.page from {{ ref('fct') }} f where not exists (select 1 from {{ ref('kinds') }} k where k.page = f.page)";
+    let kinds = "page,label\nHome,start\nHelp,question\n";
+    let bench = filled(&[("seeds/kinds.csv", kinds), ("tests/known.sql", anti)]).await;
+    assert!(bench.build().await.published);
+    fs::remove_dir_all(bench.lake_folder().join("silver/fct/event_date=1970-01-11")).unwrap();
+    bench.events(&[row("b", 11, 1, "Help")]).await;
+    assert!(bench.build().await.published, "the first day is not read");
+    bench.events(&[row("c", 11, 1, "Error")]).await;
+    let report = bench.build().await;
+    assert_eq!(of(&report, "known").failures, Some(1), "{report:?}");
+    assert!(!report.published);
+    // It has failed, so all is read; and where both change, all is.
+    bench.write("seeds/kinds.csv", &format!("{kinds}Error,mistake\n"));
+    let report = bench.build().await;
+    let message = of(&report, "known").message.clone();
+    assert!(message.unwrap().contains("no longer there"), "{report:?}");
+    bench.write("tests/known.sql", lost);
+    let report = bench.build().await;
+    assert_eq!(of(&report, "known").status, Status::Error, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_test_that_tells_the_time_runs_every_time() {
     let timeless = "select * from {{ ref('fct') }} where event_date < date '1900-01-01'";
     let clock = "select * from {{ ref('fct') }} where current_date < date '1900-01-01'";
