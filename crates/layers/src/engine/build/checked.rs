@@ -156,17 +156,17 @@ impl Run<'_> {
             files = deciding.as_ref().map(|(_, files)| files.len()),
             "testing"
         );
-        let leaf = |upstream: &Node| {
+        let over = |upstream: &Node| {
             let files = deciding
                 .as_ref()
                 .filter(|(table, _)| *table == upstream.unique_id)
                 .map(|(_, files)| files.clone());
-            self.leaf(upstream, versions, test, staged, files)
+            leaf(upstream, versions, test, staged, files)
         };
         let mut effort = Effort::Usual;
         loop {
             let share = self.project.engine.share(effort).await?;
-            let session = self.project.session_in(&share.engine, test, &leaf).await?;
+            let session = self.project.session_in(&share.engine, test, &over).await?;
             let verdict = tokio::select! {
                 verdict = checks::run(&session, test, self.project.lake) => verdict,
                 () = self.shutdown.requested() => Err(Error::Interrupted),
@@ -175,26 +175,6 @@ impl Run<'_> {
                 Ok(verdict) => return Ok(verdict),
                 Err(error) => effort = self.try_again(test, effort, error)?,
             }
-        }
-    }
-
-    /// A table that a test reads: as it will be, or those files of it.
-    pub(super) fn leaf(
-        &self,
-        upstream: &Node,
-        versions: &Versions,
-        test: &Node,
-        staged: Option<(&Node, &Staged)>,
-        files: Option<Vec<AddFile>>,
-    ) -> Result<Arc<dyn TableProvider>> {
-        match staged {
-            Some((node, staged)) if node.unique_id == upstream.unique_id => {
-                let mut versions = versions.clone();
-                versions.insert(node.unique_id.clone(), staged.defined.clone());
-                let files = files.unwrap_or_else(|| staged.files());
-                project::leaf(upstream, &versions, test, Some(files))
-            }
-            _ => project::leaf(upstream, versions, test, files),
         }
     }
 
@@ -271,6 +251,25 @@ impl Run<'_> {
         for unique_id in self.order.tests.get(&node.unique_id).into_iter().flatten() {
             lock(&self.passed).remove(unique_id);
         }
+    }
+}
+
+/// A table that a test reads: as it will be, or those files of it.
+pub(super) fn leaf(
+    upstream: &Node,
+    versions: &Versions,
+    test: &Node,
+    staged: Option<(&Node, &Staged)>,
+    files: Option<Vec<AddFile>>,
+) -> Result<Arc<dyn TableProvider>> {
+    match staged {
+        Some((node, staged)) if node.unique_id == upstream.unique_id => {
+            let mut versions = versions.clone();
+            versions.insert(node.unique_id.clone(), staged.defined.clone());
+            let files = files.unwrap_or_else(|| staged.files());
+            project::leaf(upstream, &versions, test, Some(files))
+        }
+        _ => project::leaf(upstream, versions, test, files),
     }
 }
 

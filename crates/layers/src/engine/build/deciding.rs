@@ -7,6 +7,7 @@ use arrow::datatypes::FieldRef;
 use goldrecord_lake::{AddFile, Changes, Snapshot};
 
 use super::Run;
+use super::checked::leaf;
 use super::read::Read;
 use crate::Result;
 use crate::engine::project::{Versions, place};
@@ -40,12 +41,12 @@ impl Run<'_> {
         let Some(relation) = &change.table.relation else {
             return Ok(None);
         };
-        let leaf = |upstream: &Node| {
+        let over = |upstream: &Node| {
             let files = (upstream.unique_id == *unique_id).then(|| change.added.clone());
-            self.leaf(upstream, versions, test, staged, files)
+            leaf(upstream, versions, test, staged, files)
         };
         let engine = self.project.engine;
-        let session = self.project.session_in(engine, test, &leaf).await?;
+        let session = self.project.session_in(engine, test, &over).await?;
         let sql = test.compiled_code.as_deref().unwrap_or_default();
         let plan = plan::logical(&session, test, sql).await?;
         let name = relations::reference(relation).to_string();
@@ -90,7 +91,7 @@ impl Run<'_> {
         };
         let staged = staged.filter(|(_, staged)| !staged.keeps_rows());
         match (staged, changed.as_slice()) {
-            (Some((node, staged)), []) => Ok(self.change_staged(node, versions, staged)),
+            (Some((node, staged)), []) => Ok(change_staged(node, versions, staged)),
             (None, [place]) => {
                 let table = self.tables_of(test)[*place];
                 let since = then.tables[*place].version;
@@ -98,26 +99,6 @@ impl Run<'_> {
             }
             _ => Ok(None),
         }
-    }
-
-    fn change_staged<'a>(
-        &self,
-        table: &'a Node,
-        versions: &Versions,
-        staged: &Staged,
-    ) -> Option<Change<'a>> {
-        let live = versions.get(&table.unique_id)?;
-        let gone = staged
-            .removes
-            .iter()
-            .filter_map(|path| live.files.get(path));
-        (live.schema == staged.defined.schema).then(|| Change {
-            table,
-            snapshot: staged.defined.clone(),
-            files: staged.files(),
-            added: staged.adds.clone(),
-            removed: gone.cloned().collect(),
-        })
     }
 
     async fn change_since<'a>(
@@ -134,13 +115,14 @@ impl Run<'_> {
         }
         let (path, rows) = place(table);
         let log = self.project.lake.table(&path);
-        let (mut added, mut removed) = match log.changes(since, snapshot.version).await? {
-            Changes::Known {
-                added,
-                removed,
-                schema_changed: false,
-            } => (added, removed),
-            _ => return Ok(None),
+        let changes = log.changes(since, snapshot.version).await?;
+        let Changes::Known {
+            mut added,
+            mut removed,
+            schema_changed: false,
+        } = changes
+        else {
+            return Ok(None);
         };
         let rows = rows.in_table(snapshot);
         let mut files: Vec<AddFile> = snapshot.files.values().cloned().collect();
@@ -155,6 +137,21 @@ impl Run<'_> {
             removed,
         }))
     }
+}
+
+fn change_staged<'a>(table: &'a Node, versions: &Versions, staged: &Staged) -> Option<Change<'a>> {
+    let live = versions.get(&table.unique_id)?;
+    let gone = staged
+        .removes
+        .iter()
+        .filter_map(|path| live.files.get(path));
+    (live.schema == staged.defined.schema).then(|| Change {
+        table,
+        snapshot: staged.defined.clone(),
+        files: staged.files(),
+        added: staged.adds.clone(),
+        removed: gone.cloned().collect(),
+    })
 }
 
 impl Change<'_> {
