@@ -2,9 +2,10 @@
 
     python scripts/outside/strategies.py goldrecord-layers [--dbt dbt]
 
-A small project with a model for each strategy and each `on_schema_change`, and a snapshot for each strategy and each
-way with rows that are gone, is built three times with changed seeds by both. After each build every table must have
-the same rows; hashes and what a clock gives are left out. Needs dbt-core with dbt-duckdb, and deltalake.
+A small project with a model for each strategy, each `on_schema_change` and each size of a microbatch, and a snapshot
+for each strategy and each way with rows that are gone, is built three times with changed seeds by both. After each
+build every table must have the same rows; hashes and what a clock gives are left out. Needs dbt-core with dbt-duckdb,
+and deltalake.
 Exits with 0 when they have, 1 with the differences, 2 when a command fails.
 """
 
@@ -38,6 +39,20 @@ MODELS = {
     "never": "unique_key='id', full_refresh=false",
     "always": "incremental_strategy='append', full_refresh=true",
 }
+# Batches of days, months and years of the rows' `changed_at`; what a build computes is named, so that both compute the
+# same, but for `by_clock`, which is built from its beginning to now and then looks back.
+MICROBATCHES = {
+    "by_day": "event_time='changed_at', begin='2024-01-01', batch_size='day'",
+    "by_hour": "event_time='changed_at', begin='2024-01-01', batch_size='hour', lookback=2",
+    "by_month": "event_time='changed_at', begin='2023-12-15', batch_size='month', lookback=0",
+    "by_clock": "event_time='changed_at', begin='2024-01-01', batch_size='year', lookback=5",
+}
+# The time that each build computes, of the microbatch models that are not by the clock.
+TIMES = [
+    ("2024-01-01", "2024-01-02T12:00:00"),
+    ("2024-01-02", "2024-01-04"),
+    ("2024-01-03T05:00:00", "2024-01-05"),
+]
 CHANGING = ["ignore", "append_new_columns", "sync_all_columns"]
 SNAPSHOTS = {
     "by_time": "strategy='timestamp', updated_at='changed_at', unique_key='id'",
@@ -71,7 +86,7 @@ def write(project: Path, number: int) -> None:
         return
     put(
         "dbt_project.yml",
-        "name: p\nversion: '1.0'\nprofile: p\nseeds: {p: {changes: {+column_types: "
+        "name: p\nversion: '1.0'\nprofile: p\nseeds: {p: {changes: {+event_time: changed_at, +column_types: "
         "{id: bigint, name: varchar, amount: bigint, day: bigint, changed_at: timestamp}}}}\n",
     )
     put(
@@ -85,6 +100,12 @@ def write(project: Path, number: int) -> None:
             f"{{{{ config(materialized='incremental', {config}) }}}}\n"
             "select id, name, amount, day from {{ ref('changes') }}\n"
             "{% if is_incremental() %} where day >= (select max(day) from {{ this }}) {% endif %}\n",
+        )
+    for name, config in MICROBATCHES.items():
+        put(
+            f"models/batches/{name}.sql",
+            f"{{{{ config(materialized='incremental', incremental_strategy='microbatch', {config}) }}}}\n"
+            "select id, name, amount, changed_at from {{ ref('changes') }}\n",
         )
     for policy in CHANGING:
         put(f"models/on_{policy}.sql", changing(policy, "amount as other"))
@@ -144,7 +165,7 @@ def main() -> int:
     arguments.add_argument("layers")
     arguments.add_argument("--dbt", default="dbt")
     options = arguments.parse_args()
-    tables = [*MODELS, *(f"on_{policy}" for policy in CHANGING), *SNAPSHOTS]
+    tables = [*MODELS, *MICROBATCHES, *(f"on_{policy}" for policy in CHANGING), *SNAPSHOTS]
     differences = 0
     with tempfile.TemporaryDirectory() as scratch:
         project = Path(scratch) / "project"
@@ -161,9 +182,13 @@ def main() -> int:
         places = ["--project-dir", str(project), "--profiles-dir", str(project)]
         for number in range(len(ROUNDS)):
             write(project, number)
-            run([options.dbt, "build", *places, "--target", "duckdb"], environment)
-            ours = [options.layers, "build", *places, "--target", "lake"]
-            run([*ours, "--config", str(config)], environment)
+            start, end = TIMES[number]
+            named = ["--exclude", "by_clock", "--event-time-start", start]
+            for some in ([*named, "--event-time-end", end], ["--select", "by_clock"]):
+                theirs = [options.dbt, "build", *places, "--target", "duckdb"]
+                run([*theirs, *some], environment)
+                ours = [options.layers, "build", *places, "--target", "lake"]
+                run([*ours, "--config", str(config), *some], environment)
             connection = duckdb.connect(database, read_only=True)
             connection.execute("set timezone = 'UTC'")
             for name in tables:

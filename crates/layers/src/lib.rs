@@ -13,6 +13,7 @@ mod error;
 pub mod hooks;
 mod jinja;
 pub mod manifest;
+pub mod microbatch;
 mod output;
 pub mod project;
 pub mod published;

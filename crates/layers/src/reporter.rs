@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::manifest::Node;
+use crate::microbatch::Window;
 
 /// Hears about a build as it goes. Called from many threads.
 pub trait Reporter: Send + Sync {
@@ -63,6 +64,9 @@ pub enum Event<'a> {
 pub enum Status {
     /// A model or seed is as it should be: written, or found unchanged.
     Success,
+    /// Some batches of a microbatch model are as they should be.
+    #[serde(rename = "partial success")]
+    PartialSuccess,
     /// A test found nothing.
     Pass,
     /// A test found something that only warns.
@@ -76,10 +80,16 @@ pub enum Status {
 }
 
 impl Status {
+    /// Whether something is wrong.
+    pub const fn is_bad(self) -> bool {
+        matches!(self, Self::Error | Self::Fail | Self::PartialSuccess)
+    }
+
     /// dbt's word for it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
+            Self::PartialSuccess => "partial success",
             Self::Pass => "pass",
             Self::Warn => "warn",
             Self::Fail => "fail",
@@ -108,8 +118,19 @@ pub struct NodeResult {
     /// An error's text as the user should read it (already a rendered diagnostic when the place
     /// is known), or the reason for a skip.
     pub message: Option<String>,
+    /// Of a microbatch model: how its batches ended.
+    pub batches: Option<BatchResults>,
     /// From start to end.
     pub elapsed: Duration,
+}
+
+/// How the batches of a model ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BatchResults {
+    /// Those that are in the table.
+    pub successful: Vec<Window>,
+    /// Those that are not, or as they were before.
+    pub failed: Vec<Window>,
 }
 
 /// A finished build.
@@ -134,10 +155,14 @@ impl BuildReport {
             .count()
     }
 
+    /// How many nodes went wrong.
+    pub fn failed(&self) -> usize {
+        let all = self.results.iter();
+        all.filter(|result| result.status.is_bad()).count()
+    }
+
     /// Whether nothing failed.
     pub fn is_ok(&self) -> bool {
-        self.results
-            .iter()
-            .all(|result| !matches!(result.status, Status::Error | Status::Fail))
+        self.results.iter().all(|result| !result.status.is_bad())
     }
 }

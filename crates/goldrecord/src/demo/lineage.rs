@@ -61,7 +61,7 @@ pub fn tests(manifest: &Manifest, build: &BuildReport) -> TestSummary {
             Status::Pass | Status::Success => summary.passed += 1,
             Status::Skipped => summary.skipped += 1,
             Status::Warn => summary.warned += 1,
-            Status::Fail | Status::Error => summary.failed += 1,
+            Status::Fail | Status::Error | Status::PartialSuccess => summary.failed += 1,
         }
         if matches!(result.status, Status::Warn | Status::Fail | Status::Error) {
             summary.failures.push(Failure {
@@ -109,7 +109,7 @@ fn status(result: &NodeResult) -> reports::Status {
                 reports::Status::Built
             }
         }
-        Status::Fail | Status::Error => reports::Status::Failed,
+        Status::Fail | Status::Error | Status::PartialSuccess => reports::Status::Failed,
         Status::Skipped => reports::Status::Skipped,
     }
 }

@@ -84,7 +84,8 @@ impl Invocation {
     }
 }
 
-fn time(at: DateTime<Utc>) -> String {
+/// A moment as dbt's files have it.
+pub(crate) fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use chrono::{DateTime, FixedOffset};
+use chrono::{DateTime, FixedOffset, Utc};
+use serde_json::Value;
 
 use super::{MANIFEST, RUN_RESULTS, SOURCES, read};
 use crate::manifest::{Node, Relation};
+use crate::microbatch::Window;
+use crate::reporter::BatchResults;
 use crate::{Error, Result};
 
 /// The project and the results of an earlier command.
@@ -17,6 +20,12 @@ pub struct Previous {
     results: BTreeMap<String, String>,
     /// The command that left the results.
     command: Option<String>,
+    /// When it began.
+    started: Option<DateTime<Utc>>,
+    /// The time that it computed of microbatch models, where it was named.
+    event_time: Option<Window>,
+    /// How the batches ended of microbatch models that failed in part.
+    batches: BTreeMap<String, BatchResults>,
     /// When the newest row of each source's table came then, and when by the last look; none where nobody looked.
     loaded: [Option<Loaded>; 2],
 }
@@ -61,6 +70,11 @@ impl Previous {
         previous.loaded[0] = loaded(folder)?;
         if let Some(results) = read(&folder.join(RUN_RESULTS))? {
             previous.command = results["args"]["which"].as_str().map(str::to_owned);
+            let of = |key: &str| moment(&results["args"][key]);
+            previous.event_time = of("event_time_start")
+                .zip(of("event_time_end"))
+                .map(|(start, end)| Window { start, end });
+            previous.started = moment(&results["metadata"]["invocation_started_at"]);
             for result in results["results"].as_array().into_iter().flatten() {
                 if let (Some(unique_id), Some(status)) =
                     (result["unique_id"].as_str(), result["status"].as_str())
@@ -68,6 +82,9 @@ impl Previous {
                     previous
                         .results
                         .insert(unique_id.to_owned(), status.to_owned());
+                    if let Some(ended) = in_part(&result["batch_results"]) {
+                        previous.batches.insert(unique_id.to_owned(), ended);
+                    }
                 }
             }
         }
@@ -138,13 +155,55 @@ impl Previous {
         self.command.as_deref()
     }
 
+    /// When the command that left results began.
+    pub fn started(&self) -> Option<DateTime<Utc>> {
+        self.started
+    }
+
+    /// The time that it computed of microbatch models, where it was named.
+    pub fn event_time(&self) -> Option<Window> {
+        self.event_time
+    }
+
+    /// How the batches ended of microbatch models that failed in part.
+    pub fn batches(&self) -> &BTreeMap<String, BatchResults> {
+        &self.batches
+    }
+
     /// The nodes that did not end well, or were skipped.
     pub fn failed(&self) -> impl Iterator<Item = &str> {
         self.results
             .iter()
-            .filter(|(_, status)| matches!(status.as_str(), "error" | "fail" | "skipped"))
+            .filter(|(_, status)| {
+                matches!(
+                    status.as_str(),
+                    "error" | "fail" | "skipped" | "partial success"
+                )
+            })
             .map(|(unique_id, _)| unique_id.as_str())
     }
+}
+
+fn moment(value: &Value) -> Option<DateTime<Utc>> {
+    value.as_str()?.parse().ok()
+}
+
+/// The batches of a model of which some failed and some did not.
+fn in_part(value: &Value) -> Option<BatchResults> {
+    let windows = |key: &str| -> Option<Vec<Window>> {
+        let pairs = value[key].as_array()?.iter().map(|pair| {
+            Some(Window {
+                start: moment(&pair[0])?,
+                end: moment(&pair[1])?,
+            })
+        });
+        pairs.collect()
+    };
+    let ended = BatchResults {
+        successful: windows("successful")?,
+        failed: windows("failed")?,
+    };
+    Some(ended).filter(|ended| !ended.successful.is_empty() && !ended.failed.is_empty())
 }
 
 /// When the newest rows came by a folder's `sources.json`.
@@ -158,4 +217,31 @@ fn loaded(folder: &Path) -> Result<Option<Loaded>> {
         Some((result["unique_id"].as_str()?.to_owned(), at))
     });
     Ok(Some(times.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_failed_in_part_is_tried_again_by_batch() {
+        let pair = json!(["2024-01-01T00:00:00Z", "2024-01-02T00:00:00Z"]);
+        let ended = |successful: &[&Value], failed: &[&Value]| {
+            in_part(&json!({"successful": successful, "failed": failed}))
+        };
+        let found = ended(&[&pair], &[&pair]).expect("one failed of two");
+        assert_eq!(
+            found.failed[0].to_string(),
+            "2024-01-01T00:00:00Z/2024-01-02T00:00:00Z"
+        );
+        assert_eq!(
+            ended(&[], &[&pair]),
+            None,
+            "then all is computed, anew perhaps"
+        );
+        assert_eq!(ended(&[&pair], &[]), None);
+        assert_eq!(in_part(&Value::Null), None);
+    }
 }

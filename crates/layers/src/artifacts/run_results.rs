@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use super::recorder::Times;
 use super::{Invocation, time};
 use crate::manifest::Manifest;
-use crate::reporter::{BuildReport, NodeResult};
+use crate::microbatch::Window;
+use crate::reporter::{BatchResults, BuildReport, NodeResult};
 
 /// The file's content. `arguments` are those of the command that matter to whoever runs it again.
 pub fn run_results_json(
@@ -69,7 +70,20 @@ fn one(manifest: &Manifest, result: &NodeResult, times: Option<&Times>) -> Value
         "relation_name": node
             .and_then(|node| node.relation.as_ref())
             .map(ToString::to_string),
-        "batch_results": null,
+        "batch_results": result.batches.as_ref().map(batches),
+    })
+}
+
+fn batches(results: &BatchResults) -> Value {
+    let pairs = |windows: &[Window]| -> Vec<Value> {
+        windows
+            .iter()
+            .map(|window| json!([time(window.start), time(window.end)]))
+            .collect()
+    };
+    json!({
+        "successful": pairs(&results.successful),
+        "failed": pairs(&results.failed),
     })
 }
 
@@ -95,6 +109,7 @@ mod tests {
                 failures: None,
                 failing_rows: None,
                 message: None,
+                batches: None,
                 elapsed: Duration::from_millis(1500),
             }],
             elapsed: Duration::from_secs(2),

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::Error;
 use crate::manifest::ResourceType;
+use crate::microbatch::{Window, moment};
 use crate::output::Format;
 use crate::select::Indirect;
 
@@ -190,8 +193,31 @@ pub(super) struct Run {
     /// Keep the failing rows of tests that do not say otherwise (`store_failures`) as tables.
     #[arg(long)]
     pub(super) store_failures: bool,
+    /// Microbatch models: compute the batches from this time on (UTC), with `--event-time-end`.
+    #[arg(long, env = "DBT_EVENT_TIME_START", value_parser = time, requires = "event_time_end", value_name = "TIME")]
+    pub(super) event_time_start: Option<DateTime<Utc>>,
+    /// Microbatch models: compute the batches until before this time (UTC), with `--event-time-start`.
+    #[arg(long, env = "DBT_EVENT_TIME_END", value_parser = time, requires = "event_time_start", value_name = "TIME")]
+    pub(super) event_time_end: Option<DateTime<Utc>>,
     #[command(flatten)]
     pub(super) deferral: Deferral,
+}
+
+fn time(text: &str) -> Result<DateTime<Utc>, String> {
+    moment(text).ok_or_else(|| "write 2024-09-17 or 2024-09-17T16:00:00".to_owned())
+}
+
+impl Run {
+    /// What microbatch models compute, where it is named.
+    pub(super) fn event_time(&self) -> crate::Result<Option<Window>> {
+        match (self.event_time_start, self.event_time_end) {
+            (Some(start), Some(end)) if start < end => Ok(Some(Window { start, end })),
+            (Some(_), Some(_)) => Err(Error::Usage(
+                "--event-time-start is not before --event-time-end".to_owned(),
+            )),
+            _ => Ok(None),
+        }
+    }
 }
 
 #[derive(Args, Debug)]

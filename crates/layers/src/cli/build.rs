@@ -1,19 +1,22 @@
 //! `build`, `run`, `test` and `seed`: one build with other types of node.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use goldrecord_lake::Lake;
 use goldrecord_service::{Config, Shutdown};
 use serde_json::{Map, Value, json};
 
 use super::arguments::{Cli, Run};
 use super::{Exit, configuration, hooks, leave, picked};
-use crate::artifacts::{Invocation, RUN_RESULTS, Recorder, run_results_json};
+use crate::artifacts::{Invocation, RUN_RESULTS, Recorder, run_results_json, time};
 use crate::engine::{self, BuildOptions, Kept};
 use crate::hooks::Moment;
 use crate::manifest::ResourceType::{Model, Seed, Snapshot, Test, UnitTest};
 use crate::manifest::{Manifest, ResourceType};
+use crate::microbatch::Window;
 use crate::output::Printer;
+use crate::reporter::BatchResults;
 use crate::{Error, Result};
 
 /// Which command a build is.
@@ -72,16 +75,29 @@ pub(super) async fn build(
         full_refresh: run.full_refresh,
         fail_fast: run.fail_fast,
         empty: run.empty,
+        event_time: run.event_time()?,
+        again: Again::default(),
     };
     these(cli, printer, manifest, invocation, kind, selected, flags).await
 }
 
 /// The flags of a build that are no selection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Flags {
     pub(super) full_refresh: bool,
     pub(super) fail_fast: bool,
     pub(super) empty: bool,
+    pub(super) event_time: Option<Window>,
+    pub(super) again: Again,
+}
+
+/// What a build that is tried again takes from the one before.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Again {
+    /// When that began.
+    pub(super) now: Option<DateTime<Utc>>,
+    /// How the batches of models ended that failed in part.
+    pub(super) batches: BTreeMap<String, BatchResults>,
 }
 
 /// Build these nodes, and leave `run_results.json`.
@@ -103,6 +119,9 @@ pub(super) async fn these(
     let options = BuildOptions {
         full_refresh: flags.full_refresh,
         fail_fast: flags.fail_fast,
+        event_time: flags.event_time,
+        now: flags.again.now,
+        retried: flags.again.batches,
         // Nobody reads tables that were emptied to try the project out.
         publish: manifest.target == config.layers.target && !flags.empty,
         ..options(cli, manifest, &config, selected)
@@ -137,6 +156,8 @@ fn arguments(manifest: &Manifest, kind: Kind, options: &BuildOptions) -> Map<Str
         "full_refresh": options.full_refresh,
         "fail_fast": options.fail_fast,
         "threads": options.threads,
+        "event_time_start": options.event_time.map(|window| time(window.start)),
+        "event_time_end": options.event_time.map(|window| time(window.end)),
         "project_dir": manifest.root.display().to_string(),
         "invocation_command": command.join(" "),
     });

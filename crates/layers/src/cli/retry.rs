@@ -2,7 +2,7 @@
 
 use super::Exit;
 use super::arguments::{Cli, Retry};
-use super::build::{self, Flags, Kind};
+use super::build::{self, Again, Flags, Kind};
 use crate::artifacts::{Invocation, Previous, RUN_RESULTS};
 use crate::manifest::Manifest;
 use crate::output::Printer;
@@ -39,6 +39,11 @@ pub(super) async fn retry(
         full_refresh: retry.full_refresh,
         fail_fast: retry.fail_fast,
         empty: false,
+        event_time: previous.event_time(),
+        again: Again {
+            now: previous.started(),
+            batches: previous.batches().clone(),
+        },
     };
     build::these(cli, printer, manifest, invocation, kind, selected, flags).await
 }

@@ -39,7 +39,7 @@ mod touched;
 mod unit_tests;
 pub(crate) mod ways;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -53,6 +53,9 @@ pub use show::show;
 
 use crate::Result;
 use crate::manifest::{Manifest, Node};
+use crate::microbatch::Window;
+use crate::reporter::BatchResults;
+use chrono::{DateTime, Utc};
 use goldrecord_lake::Lake;
 
 /// What to build, and with what.
@@ -72,6 +75,12 @@ pub struct BuildOptions {
     pub spill_limit: u64,
     /// Compute every selected table anew.
     pub full_refresh: bool,
+    /// What microbatch models compute instead of the batches until now.
+    pub event_time: Option<Window>,
+    /// The end of the time that microbatch models compute; else when the build starts.
+    pub now: Option<DateTime<Utc>>,
+    /// Of microbatch models that failed in part in the build that is tried again: how their batches ended.
+    pub retried: BTreeMap<String, BatchResults>,
     /// Start no other node after the first failure.
     pub fail_fast: bool,
     /// Whether readers see the result when everything passed: the target is the configuration's.
@@ -89,6 +98,9 @@ impl Default for BuildOptions {
             spill_dir: None,
             spill_limit: 100 << 30,
             full_refresh: false,
+            event_time: None,
+            now: None,
+            retried: BTreeMap::new(),
             fail_fast: false,
             publish: true,
         }

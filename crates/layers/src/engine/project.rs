@@ -5,7 +5,7 @@ mod versions;
 
 use unplanned::made_here;
 pub use unplanned::{Unplanned, Why};
-pub use versions::versions;
+pub use versions::{leaf, versions};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use goldrecord_lake::{AddFile, Lake, Snapshot};
+use goldrecord_lake::{Lake, Snapshot};
 use sha2::{Digest, Sha256};
 
 use super::incremental::{self, PlannedIncremental};
@@ -285,9 +285,13 @@ impl<'a> Project<'a> {
                 node.config.materialized,
                 Materialized::Incremental | Materialized::Snapshot
             )
-            && self.tables.contains_key(&node.unique_id)
         {
-            relations.push((own, leaf(node)?));
+            match leaf(node) {
+                Ok(table) => relations.push((own, table)),
+                // The first batch of a build makes the table for those after it.
+                Err(_) if !self.tables.contains_key(&node.unique_id) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(engine.session(relations))
     }
@@ -433,32 +437,6 @@ impl<'a> Project<'a> {
 
 /// Gives the relation of a table.
 pub type Leaf<'b> = &'b (dyn Fn(&Node) -> Result<Arc<dyn TableProvider>> + Send + Sync);
-
-/// The relation of a table at the version given, or of some of its files.
-pub fn leaf(
-    node: &Node,
-    versions: &Versions,
-    reader: &Node,
-    files: Option<Vec<AddFile>>,
-) -> Result<Arc<dyn TableProvider>> {
-    let relation = node
-        .relation
-        .as_ref()
-        .expect("sources, models and seeds have a relation");
-    let Some(snapshot) = versions.get(&node.unique_id) else {
-        let mend = match node.resource_type {
-            ResourceType::Source => "start the ingestor, which makes it".to_owned(),
-            _ => format!("build it too: --select +{}", reader.name),
-        };
-        return Err(Error::NoTable {
-            reader: reader.name.clone(),
-            table: format!("{}.{}", relation.schema, relation.identifier),
-            mend,
-        });
-    };
-    let (path, rows) = place(node);
-    relations::table(relation, &path, snapshot, rows, files)
-}
 
 /// A node's SQL.
 pub fn sql_of(node: &Node) -> &str {

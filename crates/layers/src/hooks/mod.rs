@@ -33,7 +33,7 @@ pub struct Hooks {
 
 /// What hooks are rendered with.
 struct Templates {
-    jinja: Jinja,
+    jinja: Arc<Jinja>,
     graph: Arc<Graph>,
     /// Hooks may `ref` whatever they like: they are no part of the graph.
     all: Vec<String>,
@@ -58,7 +58,7 @@ pub struct Prepared {
 impl Hooks {
     pub(crate) fn new(
         operations: Vec<Operation>,
-        jinja: Jinja,
+        jinja: Arc<Jinja>,
         graph: Arc<Graph>,
         warehouse: Option<Arc<dyn Warehouse>>,
     ) -> Self {

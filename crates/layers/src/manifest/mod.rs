@@ -25,6 +25,7 @@ pub use unit_test::{Fixture, Given, Rows, UnitTest};
 
 pub use crate::diagnostics::SourceLocation;
 use crate::hooks::Hooks;
+use crate::microbatch::Templates;
 
 /// A project as loaded: every enabled node by its unique id.
 #[derive(Clone, Debug)]
@@ -51,6 +52,8 @@ pub struct Manifest {
     pub macros: Vec<Macro>,
     /// Hooks of whole commands, and what all hooks are rendered with.
     pub hooks: Hooks,
+    /// The SQL of microbatch models, batch by batch.
+    pub batches: Templates,
     /// Remarks that do not stop the load, such as configuration paths that match nothing.
     pub warnings: Vec<String>,
 }
@@ -170,6 +173,7 @@ pub(crate) mod tests {
             docs: Vec::new(),
             macros: Vec::new(),
             hooks: Hooks::default(),
+            batches: Templates::default(),
             warnings: Vec::new(),
         }
     }

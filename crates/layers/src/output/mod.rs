@@ -203,10 +203,7 @@ impl Printer {
             &format!("Finished running {stats}{execution} ({seconds:.2}s)."),
             &json!({"stat_line": stats, "execution": execution, "execution_time": seconds}),
         );
-        let (errors, warnings) = (
-            report.count(Status::Error) + report.count(Status::Fail),
-            report.count(Status::Warn),
-        );
+        let (errors, warnings) = (report.failed(), report.count(Status::Warn));
         self.info("");
         let ended =
             json!({"num_errors": errors, "num_warnings": warnings, "keyboard_interrupt": false});
@@ -261,7 +258,7 @@ impl Printer {
 
     fn failure(&self, node: &Node, result: &NodeResult) {
         let level = match result.status {
-            Status::Fail | Status::Error => Level::Error,
+            Status::Fail | Status::Error | Status::PartialSuccess => Level::Error,
             Status::Warn => Level::Warn,
             _ => return,
         };
@@ -361,6 +358,11 @@ impl Printer {
                 Level::Error,
                 format!("FAIL {failures} {}", node.display_name()),
                 format!("FAIL {failures} {took}"),
+            ),
+            Status::PartialSuccess => (
+                Level::Error,
+                format!("PARTIAL SUCCESS {what}"),
+                format!("PARTIAL SUCCESS {took}"),
             ),
             Status::Error => {
                 let verb = match node.resource_type {

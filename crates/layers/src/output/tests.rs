@@ -35,6 +35,7 @@ fn result(unique_id: &str, status: Status) -> NodeResult {
         failures: None,
         failing_rows: None,
         message: None,
+        batches: None,
         elapsed: Duration::from_millis(50),
     }
 }

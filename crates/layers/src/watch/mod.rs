@@ -21,7 +21,7 @@ use sources::{News, Source, affected};
 
 use crate::engine::{self, BuildOptions};
 use crate::manifest::{Manifest, ResourceType};
-use crate::reporter::{BuildReport, Event, Reporter, Status};
+use crate::reporter::{BuildReport, Event, Reporter};
 use crate::{Error, Result};
 
 /// How often the watchdog is fed at least, whatever `watch_poll` is.
@@ -225,7 +225,7 @@ impl<'a> Watch<'a> {
 
     /// One line a build, for the log and for `systemctl status`, and its numbers.
     fn tell(&mut self, report: &BuildReport) {
-        let failed = report.count(Status::Error) + report.count(Status::Fail);
+        let failed = report.failed();
         self.metrics.failed_nodes.set([], failed as f64);
         self.metrics
             .build_time
@@ -305,9 +305,7 @@ struct Logged;
 impl Reporter for Logged {
     fn event(&self, event: &Event<'_>) {
         match event {
-            Event::NodeFinished { node, result, .. }
-                if matches!(result.status, Status::Error | Status::Fail) =>
-            {
+            Event::NodeFinished { node, result, .. } if result.status.is_bad() => {
                 let message = result.message.as_deref().unwrap_or_default();
                 let failures = result.failures.unwrap_or_default();
                 tracing::error!(node = node.name, failures, "{message}");

@@ -59,6 +59,7 @@ impl Run<'_> {
             way: Some(way.to_owned()),
             rows: None,
             message: Some(format!("{what}{} failed", blocking.join(", "))),
+            batches: None,
         }))
     }
 
@@ -90,6 +91,7 @@ impl Run<'_> {
             failures: Some(0),
             failing_rows: None,
             message: None,
+            batches: None,
             elapsed: Duration::ZERO,
         };
         match outcome {

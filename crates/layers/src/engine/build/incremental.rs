@@ -1,6 +1,6 @@
 //! Incremental models and snapshots of a build: new rows staged, tested and committed in one commit, once.
 
-use goldrecord_lake::{Snapshot, TxnStep};
+use goldrecord_lake::{Snapshot, Table, TxnStep};
 
 use super::nodes::expired;
 use super::{Ended, Run};
@@ -17,6 +17,21 @@ use crate::manifest::Node;
 /// Counts the commits of an incremental model's table: what was computed beside one state of the table is not put
 /// beside another.
 const RUN: &str = "layers/run";
+
+/// The steps of a commit: what it read, and one more on the count.
+pub(super) fn counted(live: &Snapshot, upstreams: &[Upstream]) -> Vec<TxnStep> {
+    let before = live.txn(RUN);
+    let mut txns: Vec<TxnStep> = upstreams
+        .iter()
+        .map(|upstream| upstream.step(live))
+        .collect();
+    txns.push(TxnStep {
+        app_id: RUN.to_owned(),
+        expect: before,
+        next: before.unwrap_or(0) + 1,
+    });
+    txns
+}
 
 impl Run<'_> {
     pub(super) async fn incremental(
@@ -73,6 +88,26 @@ impl Run<'_> {
         upstreams: &[Upstream],
         staged: impl AsyncFn(&Stager<'_>) -> Result<Staged>,
     ) -> Result<Ended> {
+        let (table, live, staged) = self
+            .staged(node, planned, versions, upstreams, staged)
+            .await?;
+        if staged.adds.is_empty() && staged.removes.is_empty() && staged.metadata.is_none() {
+            return self.unchanged(node, versions).await;
+        }
+        let txns = counted(&live, upstreams);
+        self.commit(node, &table, live, versions, staged, txns)
+            .await
+    }
+
+    /// Stage what is computed beside the table's present state, with more memory where it needs that.
+    pub(super) async fn staged(
+        &self,
+        node: &Node,
+        planned: &PlannedTable,
+        versions: &Versions,
+        upstreams: &[Upstream],
+        staged: impl AsyncFn(&Stager<'_>) -> Result<Staged>,
+    ) -> Result<(Table, Snapshot, Staged)> {
         let found = versions.get(&node.unique_id);
         let (table, live) = self.created(node, found, &planned.schema).await?;
         let stage = async |share: &Share| {
@@ -91,32 +126,27 @@ impl Run<'_> {
             staged(&stage).await
         };
         let staged = self.with_share(node, stage).await?;
-        if staged.adds.is_empty() && staged.removes.is_empty() && staged.metadata.is_none() {
-            return self.unchanged(node, versions).await;
-        }
-        let before = live.txn(RUN);
-        let mut txns: Vec<TxnStep> = upstreams
-            .iter()
-            .map(|upstream| upstream.step(&live))
-            .collect();
-        txns.push(TxnStep {
-            app_id: RUN.to_owned(),
-            expect: before,
-            next: before.unwrap_or(0) + 1,
-        });
-        self.commit(node, &table, live, versions, staged, txns)
-            .await
+        Ok((table, live, staged))
+    }
+
+    /// Whether a build that died or was interrupted was the last that wrote the table.
+    pub(super) fn is_unended(&self, live: &Snapshot) -> bool {
+        live.txn(BUILD) > self.ended_before
     }
 
     /// Whether a build that died or was interrupted had this table's rows committed, by the same SQL from the same
     /// versions: going on where it stopped is not adding them again.
-    fn was_done(&self, live: &Snapshot, upstreams: &[Upstream], fingerprint: &str) -> bool {
-        let unended = live.txn(BUILD) > self.ended_before;
+    pub(super) fn was_done(
+        &self,
+        live: &Snapshot,
+        upstreams: &[Upstream],
+        fingerprint: &str,
+    ) -> bool {
         let same_sql = live
             .properties
             .get(FINGERPRINT)
             .is_some_and(|then| then == fingerprint);
-        unended
+        self.is_unended(live)
             && same_sql
             && upstreams
                 .iter()

@@ -4,6 +4,7 @@ mod checked;
 mod constrained;
 mod deciding;
 mod incremental;
+mod microbatch;
 mod nodes;
 mod read;
 mod unit_tests;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use goldrecord_lake::builds::{self, Build, Entry, Opened};
@@ -27,7 +29,7 @@ use super::order::Order;
 use super::project::{Project, Versions, is_view, place};
 use super::session::Engine;
 use crate::manifest::{Manifest, Node, ResourceType};
-use crate::reporter::{BuildReport, Event, NodeResult, Reporter, Status};
+use crate::reporter::{BatchResults, BuildReport, Event, NodeResult, Reporter, Status};
 use crate::{Error, Result};
 
 /// The key under which a build's closing row keeps the tests that passed.
@@ -48,7 +50,7 @@ pub async fn build(
     shutdown: &Shutdown,
     reporter: &dyn Reporter,
 ) -> Result<BuildReport> {
-    let started = Instant::now();
+    let (started, began) = (Instant::now(), Utc::now());
     let engine = Engine::new(lake, options)?;
     let project = Project::plan_for(
         manifest,
@@ -85,6 +87,7 @@ pub async fn build(
         passed: Mutex::default(),
         rows: Mutex::default(),
         started: AtomicUsize::new(0),
+        now: options.now.unwrap_or(began),
         results: Mutex::default(),
         stop: Mutex::default(),
     };
@@ -193,6 +196,8 @@ struct Run<'a> {
     /// Of a table, by its id, and a version: its columns and files, in short.
     rows: Mutex<BTreeMap<(String, i64), String>>,
     started: AtomicUsize,
+    /// The end of the time that microbatch models compute.
+    now: DateTime<Utc>,
     results: Mutex<Vec<NodeResult>>,
     /// What stopped the build as a whole.
     stop: Mutex<Option<Error>>,
@@ -204,6 +209,7 @@ struct Ended {
     way: Option<String>,
     rows: Option<u64>,
     message: Option<String>,
+    batches: Option<BatchResults>,
 }
 
 impl<'a> Run<'a> {
@@ -276,7 +282,7 @@ impl<'a> Run<'a> {
         }
         let any_failed = lock(&self.results)
             .iter()
-            .any(|result| matches!(result.status, Status::Error | Status::Fail));
+            .any(|result| result.status.is_bad());
         (self.options.fail_fast && any_failed)
             .then(|| "something failed before (--fail-fast)".to_owned())
     }
@@ -303,6 +309,7 @@ impl<'a> Run<'a> {
                     way: None,
                     rows: None,
                     message: Some(why.to_owned()),
+                    batches: None,
                 },
             );
         }
@@ -334,6 +341,7 @@ impl<'a> Run<'a> {
                 failures: None,
                 failing_rows: None,
                 message: ended.message,
+                batches: ended.batches,
                 elapsed,
             },
         );

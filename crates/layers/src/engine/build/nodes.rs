@@ -68,6 +68,7 @@ impl Run<'_> {
                         way: None,
                         rows: None,
                         message: Some(message),
+                        batches: None,
                     },
                 );
                 if matches!(error, Error::Interrupted | Error::Superseded { .. }) {
@@ -81,7 +82,10 @@ impl Run<'_> {
     async fn attempt(&self, node: &Node) -> Result<Ended> {
         match self.project.planned.get(&node.unique_id) {
             Some(Planned::Table(table)) => self.table(node, table).await,
-            Some(Planned::Incremental(planned)) => self.incremental(node, planned).await,
+            Some(Planned::Incremental(planned)) => match &planned.batches {
+                Some(settings) => self.microbatch(node, planned, settings).await,
+                None => self.incremental(node, planned).await,
+            },
             Some(Planned::Snapshot(planned)) => self.snapshot(node, planned).await,
             Some(Planned::Seed(seed)) => self.seed(node, seed).await,
             _ => self.view(node).await,
@@ -109,6 +113,7 @@ impl Run<'_> {
                 way: Some("create".to_owned()),
                 rows: None,
                 message: None,
+                batches: None,
             }))
     }
 
@@ -238,6 +243,7 @@ impl Run<'_> {
                 way: Some("unchanged".to_owned()),
                 rows: Some(0),
                 message: None,
+                batches: None,
             }))
     }
 
@@ -267,7 +273,7 @@ impl Run<'_> {
         &self,
         node: &Node,
         table: &Table,
-        mut live: Snapshot,
+        live: Snapshot,
         versions: &Versions,
         staged: Staged,
         txns: Vec<TxnStep>,
@@ -285,6 +291,18 @@ impl Run<'_> {
             table.discard(&staged.adds).await?;
             return blocked.map(|ended| ended.expect("only a blocked commit gets here"));
         }
+        self.commit_untested(node, table, live, staged, txns).await
+    }
+
+    /// Commit what is staged.
+    pub(super) async fn commit_untested(
+        &self,
+        node: &Node,
+        table: &Table,
+        mut live: Snapshot,
+        staged: Staged,
+        txns: Vec<TxnStep>,
+    ) -> Result<Ended> {
         let build = self.build.expect("a build that writes is open").number;
         let mut proposal = staged.proposal();
         proposal.txns = txns;
@@ -316,6 +334,7 @@ impl Run<'_> {
             way: Some(staged.way.to_owned()),
             rows: Some(rows),
             message: None,
+            batches: None,
         })
     }
 }

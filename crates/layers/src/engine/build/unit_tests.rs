@@ -38,6 +38,7 @@ impl Run<'_> {
             failures,
             failing_rows: None,
             message,
+            batches: None,
             elapsed: started.elapsed(),
         };
         self.record(index, node, result);

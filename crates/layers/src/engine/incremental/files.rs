@@ -1,7 +1,10 @@
 //! Which of a table's files can hold a row with the key of a new one, by what the log says of them.
 
+use chrono::TimeDelta;
 use goldrecord_lake::AddFile;
 use serde_json::Value;
+
+use crate::microbatch::{Window, moment};
 
 /// Whether a file can hold a row whose key is in one of the `new` files. Where the log says nothing, it can.
 pub fn may_match(file: &AddFile, new: &[AddFile], key: &[String]) -> bool {
@@ -34,6 +37,20 @@ fn overlap(a: &AddFile, b: &AddFile, column: &str) -> bool {
         is_less(end, begin)
     };
     !before(a, b) && !before(b, a)
+}
+
+/// Whether a file can hold a row of a batch. Where the log says nothing, it can.
+pub fn may_hold(file: &AddFile, column: &str, window: Window) -> bool {
+    let moment = |values: &serde_json::Map<String, Value>| moment(values.get(column)?.as_str()?);
+    let (min, max) = (
+        moment(&file.stats.min_values),
+        moment(&file.stats.max_values),
+    );
+    // What the log says of the greatest value may lack what is below a millisecond.
+    let slack = TimeDelta::milliseconds(1);
+    let before = max.is_some_and(|max| max + slack < window.start);
+    let after = min.is_some_and(|min| min >= window.end);
+    !before && !after
 }
 
 /// Whether one value is surely less than the other.

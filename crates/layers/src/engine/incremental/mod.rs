@@ -7,7 +7,7 @@ mod sql;
 mod strategy;
 
 pub use columns::{Columns, conform};
-pub use files::may_match;
+pub use files::{may_hold, may_match};
 pub use sql::{Removal, ambiguous_sql, inserted_sql, merged_sql};
 pub use strategy::{Strategy, Update};
 
@@ -18,6 +18,7 @@ use super::project::{PlannedTable, Project, sql_of};
 use super::state::FINGERPRINT;
 use crate::Result;
 use crate::manifest::Node;
+use crate::microbatch::Settings;
 
 /// An incremental model that is to be built.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct PlannedIncremental {
     pub table: PlannedTable,
     /// How new rows join those that are there; `None`: the table is filled anew.
     pub step: Option<Step>,
+    /// Of a microbatch model: how its time is cut.
+    pub batches: Option<Settings>,
 }
 
 /// How new rows join those of the table.
@@ -50,10 +53,25 @@ pub async fn plan(project: &Project<'_>, node: &Node) -> Result<PlannedIncrement
     let live = project.tables.get(&node.unique_id);
     let filled = live.filter(|live| live.properties.contains_key(FINGERPRINT));
     let refresh = node.config.full_refresh.unwrap_or(project.full_refresh);
-    let Some(live) = filled.filter(|_| !refresh) else {
+    let filled = filled.filter(|_| !refresh);
+    let batches = Settings::of(node)?;
+    // The first batch stands for all.
+    let of_batch = match &batches {
+        Some(settings) => {
+            let templates = &project.manifest.batches;
+            Some(templates.model(node, settings.first(), filled.is_some())?)
+        }
+        None => None,
+    };
+    let node = of_batch.as_ref().unwrap_or(node);
+    let Some(live) = filled else {
         let (table, _) = project.planned_table(node, sql_of(node)).await?;
         strategy.check(node, &table.schema)?;
-        return Ok(PlannedIncremental { table, step: None });
+        return Ok(PlannedIncremental {
+            table,
+            step: None,
+            batches,
+        });
     };
     let (mut table, query) = project.planned_table(node, sql_of_step(node)).await?;
     let columns = Columns::of(node, live, &table.schema)?;
@@ -64,6 +82,7 @@ pub async fn plan(project: &Project<'_>, node: &Node) -> Result<PlannedIncrement
     Ok(PlannedIncremental {
         table,
         step: Some(Step { strategy, columns }),
+        batches,
     })
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::{Columns, Update};
 use crate::manifest::quoted;
+use crate::microbatch::Window;
 
 /// Which rows of the table go, or change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +59,18 @@ impl Removal {
         Self {
             goes: format!("left semi {join}"),
             stays: format!("left anti {join}"),
+        }
+    }
+
+    /// Rows of a batch.
+    pub fn of_window(column: &str, window: Window, predicates: &[String]) -> Self {
+        let column = format!("DBT_INTERNAL_DEST.{}", quoted(column));
+        let mut all = vec![window.condition(&column)];
+        all.extend(predicates.iter().map(|predicate| format!("({predicate})")));
+        let goes = all.join(" and ");
+        Self {
+            stays: format!("where ({goes}) is not true"),
+            goes: format!("where {goes}"),
         }
     }
 

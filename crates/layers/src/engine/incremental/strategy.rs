@@ -1,6 +1,6 @@
 //! How new rows join those of the table: `incremental_strategy` and what belongs to it.
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{DataType, Field, Schema};
 use goldrecord_lake::Snapshot;
 use serde_json::Value;
 
@@ -8,6 +8,7 @@ use crate::Result;
 use crate::diagnostics::Diagnostic;
 use crate::engine::plan::in_node;
 use crate::manifest::Node;
+use crate::microbatch::{BatchSize, STRATEGY, Settings, Window};
 
 /// How new rows join those of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,15 @@ pub enum Strategy {
         /// Which columns take the new values.
         update: Update,
     },
+    /// The rows of a batch's window go first, and only new rows in it come.
+    Microbatch {
+        /// The column that tells a row's time.
+        event_time: String,
+        /// The batch.
+        window: Window,
+        /// Conditions that a row that goes must fulfil besides.
+        predicates: Vec<String>,
+    },
     /// The partitions that new rows belong to are replaced; without partitions, everything.
     InsertOverwrite,
 }
@@ -46,7 +56,13 @@ pub enum Update {
 }
 
 /// The strategies by their names in dbt.
-const KNOWN: [&str; 4] = ["append", "delete+insert", "merge", "insert_overwrite"];
+const KNOWN: [&str; 5] = [
+    "append",
+    "delete+insert",
+    "merge",
+    "insert_overwrite",
+    STRATEGY,
+];
 
 impl Strategy {
     /// The strategy that the model's configuration names; without a name, the key decides.
@@ -81,11 +97,20 @@ impl Strategy {
                 update: Update::of(node)?,
             }),
             "insert_overwrite" => Ok(Self::InsertOverwrite),
+            STRATEGY => {
+                let settings = Settings::of(node)?
+                    .expect("an incremental model of this strategy has settings");
+                Ok(Self::Microbatch {
+                    window: settings.first(),
+                    event_time: settings.event_time,
+                    predicates: predicates()?,
+                })
+            }
             other => Err(in_node(
                 node,
                 format!("{}: there is no incremental strategy `{other}`", node.name),
             )
-            .help("append, delete+insert, merge or insert_overwrite")
+            .help("append, delete+insert, merge, insert_overwrite or microbatch")
             .nearest(other, KNOWN)),
         }
     }
@@ -96,6 +121,7 @@ impl Strategy {
             Self::Append => "append",
             Self::DeleteInsert { .. } => "delete+insert",
             Self::Merge { .. } => "merge",
+            Self::Microbatch { .. } => STRATEGY,
             Self::InsertOverwrite => "insert_overwrite",
         }
     }
@@ -113,6 +139,9 @@ impl Strategy {
                     "merge: rows with the ({}) of a new one take its values",
                     key.join(", ")
                 )
+            }
+            Self::Microbatch { event_time, .. } => {
+                format!("microbatch: the rows of each batch, by {event_time}, are replaced")
             }
             Self::InsertOverwrite => {
                 "insert_overwrite: the partitions of the new rows are replaced".to_owned()
@@ -149,6 +178,9 @@ impl Strategy {
             }
             _ => {}
         }
+        if let Self::Microbatch { event_time, .. } = self {
+            named.push(("event_time", event_time));
+        }
         for (what, column) in named {
             if schema.field_with_name(column).is_err() {
                 let known = schema.fields().iter().map(|field| field.name().as_str());
@@ -162,6 +194,9 @@ impl Strategy {
                 .nearest(column, known)
                 .into());
             }
+        }
+        if let Self::Microbatch { event_time, .. } = self {
+            return tells_time(node, event_time, schema);
         }
         Ok(())
     }
@@ -216,6 +251,27 @@ impl Update {
             Self::Except(columns) => !columns.iter().any(|named| named == column),
         }
     }
+}
+
+/// The column by which rows belong to a batch is a time.
+fn tells_time(node: &Node, column: &str, schema: &Schema) -> Result<()> {
+    let kind = schema.field_with_name(column).map(Field::data_type);
+    let Ok(kind) = kind else { return Ok(()) };
+    let by_hour = Settings::of(node)?.is_some_and(|settings| settings.size == BatchSize::Hour);
+    let (what, mend) = match kind {
+        DataType::Timestamp(..) => return Ok(()),
+        DataType::Date32 if !by_hour => return Ok(()),
+        DataType::Date32 => (
+            "a date, and its batches are hours".to_owned(),
+            "take a timestamp, or `batch_size='day'`".to_owned(),
+        ),
+        other => (
+            format!("no time: its type is {other}"),
+            format!("cast it in the model's SQL: cast({column} as timestamp) as {column}"),
+        ),
+    };
+    let message = format!("{}: `event_time` is `{column}`, which is {what}", node.name);
+    Err(in_node(node, message).help(mend).into())
 }
 
 /// A text or list of texts under the first of these keys that is set.

@@ -1,12 +1,15 @@
 //! The versions of tables that a project reads.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use datafusion::catalog::TableProvider;
 use futures::StreamExt;
-use goldrecord_lake::Lake;
+use goldrecord_lake::{AddFile, Lake};
 
 use super::{Versions, is_view, place};
-use crate::manifest::{Manifest, Materialized, ResourceType};
+use crate::engine::relations;
+use crate::manifest::{Manifest, Materialized, Node, ResourceType};
 use crate::{Error, Result};
 
 /// The latest version of every table of the project that exists, read side by side. Those that
@@ -73,4 +76,30 @@ pub async fn versions(
         }
     }
     Ok(versions)
+}
+
+/// The relation of a table at the version given, or of some of its files.
+pub fn leaf(
+    node: &Node,
+    versions: &Versions,
+    reader: &Node,
+    files: Option<Vec<AddFile>>,
+) -> Result<Arc<dyn TableProvider>> {
+    let relation = node
+        .relation
+        .as_ref()
+        .expect("sources, models and seeds have a relation");
+    let Some(snapshot) = versions.get(&node.unique_id) else {
+        let mend = match node.resource_type {
+            ResourceType::Source => "start the ingestor, which makes it".to_owned(),
+            _ => format!("build it too: --select +{}", reader.name),
+        };
+        return Err(Error::NoTable {
+            reader: reader.name.clone(),
+            table: format!("{}.{}", relation.schema, relation.identifier),
+            mend,
+        });
+    };
+    let (path, rows) = place(node);
+    relations::table(relation, &path, snapshot, rows, files)
 }

@@ -7,14 +7,16 @@ use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use arrow::util::display::array_value_to_string;
-use datafusion::logical_expr::LogicalPlan;
+use chrono::{DateTime, Utc};
+use datafusion::common::{Column, ScalarValue};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast as cast_to, lit};
 use datafusion::prelude::SessionContext;
 use goldrecord_lake::{AddFile, MetadataChange, Snapshot};
 
 use super::{Staged, Stager};
 use crate::engine::incremental::{
-    Columns, Removal, Step, Strategy, ambiguous_sql, conform, inserted_sql, may_match, merged_sql,
-    sql_of_step,
+    Columns, Removal, Step, Strategy, ambiguous_sql, conform, inserted_sql, may_hold, may_match,
+    merged_sql, sql_of_step,
 };
 use crate::engine::plan::{self, in_node};
 use crate::engine::relations::{self, Rows};
@@ -45,6 +47,7 @@ impl Stager<'_> {
         let session = self.session(&BTreeMap::new()).await?;
         let query = plan::logical(&session, self.node, sql_of_step(self.node)).await?;
         let query = plan::storable(self.node, query)?;
+        let query = self.of_batch(query, &step.strategy)?;
         let new = self
             .write(&session, self.conformed(query, &step.columns)?, &defined)
             .await?;
@@ -68,6 +71,40 @@ impl Stager<'_> {
         })
     }
 
+    /// Of a batch's query the rows in its window; all rows of any other.
+    fn of_batch(&self, query: LogicalPlan, strategy: &Strategy) -> Result<LogicalPlan> {
+        let Strategy::Microbatch {
+            event_time, window, ..
+        } = strategy
+        else {
+            return Ok(query);
+        };
+        let schema = Arc::clone(query.schema());
+        let index = (0..schema.fields().len())
+            .find(|index| schema.field(*index).name() == event_time)
+            .expect("the plan was checked to have the column");
+        let kind = schema.field(index).data_type();
+        // The zone of a time is only how it is shown.
+        let zone = match kind {
+            DataType::Timestamp(_, zone) => zone.clone(),
+            _ => None,
+        };
+        let column = Expr::Column(Column::from(schema.qualified_field(index)));
+        let moment = |at: DateTime<Utc>| {
+            let micros = Some(at.timestamp_micros());
+            let moment = ScalarValue::TimestampMicrosecond(micros, zone.clone());
+            cast_to(lit(moment), kind.clone())
+        };
+        let inside = column
+            .clone()
+            .gt_eq(moment(window.start))
+            .and(column.lt(moment(window.end)));
+        LogicalPlanBuilder::from(query)
+            .filter(inside)
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(self.failed())
+    }
+
     async fn exchanged(
         &self,
         step: &Step,
@@ -82,6 +119,16 @@ impl Stager<'_> {
                 let mut removes = all();
                 removes.retain(|file| come.contains(&file.partition_values));
                 return self.beside(step, new, defined, removes, None).await;
+            }
+            Strategy::Microbatch {
+                event_time,
+                window,
+                predicates,
+            } => {
+                let live = self.live.files.values();
+                let hold = live.filter(|file| may_hold(file, event_time, *window));
+                let removal = Removal::of_window(event_time, *window, predicates);
+                (Some(removal), hold.cloned().collect())
             }
             Strategy::DeleteInsert { key, predicates } => (
                 Some(Removal::by_key(key, predicates)),

@@ -55,6 +55,8 @@ pub struct Target {
     pub unique_id: String,
     /// Its relation; an ephemeral model's is the name of its common table expression.
     pub relation: RelationValue,
+    /// The column that tells a row's time, for batches.
+    pub event_time: Option<String>,
 }
 
 impl Graph {

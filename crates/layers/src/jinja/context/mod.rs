@@ -31,12 +31,13 @@ pub use docs::Docs;
 pub use graph::{Graph, Ref, Search, Target};
 pub use macros::{Adapter, MacroCall, Namespace};
 pub use messages::Exceptions;
-pub use modules::Modules;
+pub use modules::{Modules, Moment};
 pub use relation::RelationValue;
 pub use warehouse::Warehouse;
 
 use super::calls::failure;
 use crate::manifest::Relation;
+use crate::microbatch::Window;
 
 /// The name of the adapter, for `target.type` and the prefix of dispatched macros.
 pub const ADAPTER: &str = "goldrecord";
@@ -62,6 +63,8 @@ pub struct Frame {
     pub depends_on: Vec<String>,
     /// What `is_incremental()` says.
     pub incremental: bool,
+    /// The batch: relations with an `event_time` show its rows alone.
+    pub window: Option<Window>,
     /// The node's configuration as far as known, for `config.get`.
     pub config: Mapping,
     /// What a unit test gives other values.

@@ -20,9 +20,31 @@ struct Expressions;
 #[derive(Debug)]
 struct DateTimes;
 
-/// A moment: what `datetime.now()` gives.
+/// A moment: what `datetime.now()` gives, without a zone; and, with one, where a batch begins or ends.
 #[derive(Debug)]
-struct Moment(DateTime<Utc>);
+pub struct Moment {
+    at: DateTime<Utc>,
+    /// `+00:00`, or nothing.
+    zone: &'static str,
+}
+
+impl Moment {
+    /// A moment of a batch.
+    pub fn of_batch(at: DateTime<Utc>) -> Value {
+        Value::from_object(Self { at, zone: "+00:00" })
+    }
+
+    /// As Python writes it: a whole second of a batch without a fraction.
+    fn text(&self, format: &str) -> String {
+        let fraction = if self.zone.is_empty() || self.at.timestamp_subsec_micros() > 0 {
+            "%.6f"
+        } else {
+            ""
+        };
+        let zone = self.zone;
+        format!("{}{zone}", self.at.format(&format!("{format}{fraction}")))
+    }
+}
 
 impl Object for Modules {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
@@ -113,7 +135,10 @@ impl Object for DateTimes {
         _: &[Value],
     ) -> Result<Value, Error> {
         match method {
-            "now" | "utcnow" | "today" => Ok(Value::from_object(Moment(Utc::now()))),
+            "now" | "utcnow" | "today" => Ok(Value::from_object(Moment {
+                at: Utc::now(),
+                zone: "",
+            })),
             _ => Err(unknown_method()),
         }
     }
@@ -136,18 +161,16 @@ impl Object for Moment {
                 let items: Result<Vec<_>, _> = chrono::format::StrftimeItems::new(format).parse();
                 let items =
                     items.map_err(|_| failure(format!("`{format}` is no format of a time")))?;
-                let text = self.0.format_with_items(items.iter()).to_string();
+                let text = self.at.format_with_items(items.iter()).to_string();
                 Ok(Value::from(text))
             }
-            "isoformat" => Ok(Value::from(
-                self.0.format("%Y-%m-%dT%H:%M:%S%.6f").to_string(),
-            )),
+            "isoformat" => Ok(Value::from(self.text("%Y-%m-%dT%H:%M:%S"))),
             _ => Err(unknown_method()),
         }
     }
 
     fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0.format("%Y-%m-%d %H:%M:%S%.6f"))
+        f.write_str(&self.text("%Y-%m-%d %H:%M:%S"))
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn reference(state: &mut State<'_, '_>, args: &[Value]) -> Result<Val
     if let RelationValue::Cte(_) = target.relation {
         frame.captured().ephemeral.push(target.unique_id.clone());
     }
-    Ok(Value::from_object(target.relation.clone()))
+    Ok(seen(&frame, target))
 }
 
 /// `source('source', 'table')`.
@@ -72,7 +72,18 @@ pub(super) fn source(state: &mut State<'_, '_>, args: &[Value]) -> Result<Value,
         .resolve_source(source, table, &frame.package)
         .map_err(diagnosed)?;
     known(&frame, target, &format!("source('{source}', '{table}')"))?;
-    Ok(Value::from_object(target.relation.clone()))
+    Ok(seen(&frame, target))
+}
+
+/// A relation as the frame sees it: in a batch, the batch's rows of what tells its rows' time.
+fn seen(frame: &Frame, target: &Target) -> Value {
+    let relation = target.relation.clone();
+    Value::from_object(match (&frame.window, &target.event_time) {
+        (Some(window), Some(column)) => {
+            RelationValue::Windowed(Box::new(relation), window.condition(column))
+        }
+        _ => relation,
+    })
 }
 
 /// A reference that shows only once `execute` is true would be missing from the graph.

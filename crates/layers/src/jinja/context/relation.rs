@@ -19,6 +19,8 @@ pub enum RelationValue {
     Empty(Relation),
     /// The common table expression of an ephemeral model.
     Cte(String),
+    /// The rows of another for which a condition holds: those of a batch.
+    Windowed(Box<RelationValue>, String),
 }
 
 impl RelationValue {
@@ -27,6 +29,7 @@ impl RelationValue {
         match self {
             Self::Table(relation) | Self::Empty(relation) => Some(relation),
             Self::Cte(_) => None,
+            Self::Windowed(of, _) => of.relation(),
         }
     }
 }
@@ -38,6 +41,7 @@ impl fmt::Display for RelationValue {
             // Without a name, so that a template may give it one.
             Self::Empty(relation) => write!(f, "(select * from {relation} where false)"),
             Self::Cte(name) => f.write_str(name),
+            Self::Windowed(of, condition) => write!(f, "(select * from {of} where {condition})"),
         }
     }
 }
@@ -89,7 +93,11 @@ impl Object for RelationValue {
                 let (key, default) = with_default(args)?;
                 Ok(self.get_value(&key).or(default).unwrap_or(Value::from(())))
             }
-            "render" => Ok(Value::from(self.to_string())),
+            // All rows, whatever the batch.
+            "render" => Ok(Value::from(match self.as_ref() {
+                Self::Windowed(of, _) => of.to_string(),
+                relation => relation.to_string(),
+            })),
             // Every part is always shown and quoted: the engine's names are exact.
             "include" | "quote" | "without_identifier" | "incorporate" => {
                 Ok(Value::from_dyn_object(self.clone()))

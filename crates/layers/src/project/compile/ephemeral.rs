@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An ephemeral model's SQL, for its readers.
+#[derive(Clone)]
 pub struct Compiled {
     /// The name of its common table expression.
     pub name: String,

@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::Result;
 use crate::manifest::{Node, ResourceType};
+use crate::microbatch;
 use crate::project::{ProjectFile, hex, read_text};
 
 /// The hash of what makes the node's rows and their layout.
@@ -24,6 +25,17 @@ pub fn fingerprint(project: &ProjectFile, node: &Node) -> Result<String> {
         .incremental_strategy
         .as_deref()
         .unwrap_or_default());
+    if node.config.incremental_strategy.as_deref() == Some(microbatch::STRATEGY) {
+        // What only batches show is in the template.
+        add(&node.raw_code);
+        for key in ["event_time", "batch_size"] {
+            add(&node
+                .config
+                .extra
+                .get(key)
+                .map_or_else(String::new, ToString::to_string));
+        }
+    }
     if let Some(reach) = node.meta("reach") {
         add(&reach.to_string());
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ephemeral::cte_name;
 use crate::diagnostics::{Diagnostic, place};
 use crate::jinja::context::{Graph, RelationValue, Search, Target};
-use crate::manifest::ResourceType;
+use crate::manifest::{Node, ResourceType};
 use crate::project::parse::Draft;
 use crate::{Error, Result};
 
@@ -26,6 +26,7 @@ pub fn graph(search: Search, drafts: &[Draft], disabled: Vec<String>, empty: boo
         let target = Target {
             unique_id: node.unique_id.clone(),
             relation,
+            event_time: event_time(node).map(str::to_owned),
         };
         match (node.resource_type, &node.source_name) {
             (ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot, _) => {
@@ -46,6 +47,12 @@ pub fn graph(search: Search, drafts: &[Draft], disabled: Vec<String>, empty: boo
         }
     }
     graph
+}
+
+/// The column that tells a row's time.
+pub fn event_time(node: &Node) -> Option<&str> {
+    let column = node.config.extra.get("event_time")?.as_str()?;
+    Some(column).filter(|column| !column.is_empty())
 }
 
 /// Give every draft the unique ids of what it reads.

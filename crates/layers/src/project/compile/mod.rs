@@ -1,17 +1,18 @@
 //! The graph, and the compile pass: names to relations, templates to SQL.
 
+mod batches;
 mod ephemeral;
 mod fingerprint;
 mod graph;
 mod relations;
 mod unit_tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::ephemeral::{Compiled, cte_name, with_ephemeral};
 use self::fingerprint::fingerprint;
-use self::graph::{follow_references, graph, order};
+use self::graph::{event_time, follow_references, graph, order};
 use self::relations::{facts, place_relations};
 use super::parse::{Draft, Drafts, render_generic};
 use super::{Options, ProjectFile, Target};
@@ -21,6 +22,7 @@ use crate::hooks::{Hooks, Operation};
 use crate::jinja::Jinja;
 use crate::jinja::context::{Frame, Graph, Warehouse};
 use crate::manifest::{Manifest, Materialized, Node, ResourceType};
+use crate::microbatch;
 use crate::{Error, Result};
 
 /// Follow references, compile every template, and hand out the manifest.
@@ -36,8 +38,9 @@ pub fn compile(
         nodes: mut drafts,
         docs,
         macros,
-        warnings,
+        mut warnings,
     } = drafts;
+    let jinja = Arc::new(jinja);
     let disabled: Vec<String> = drafts
         .iter()
         .filter(|draft| !draft.enabled)
@@ -67,11 +70,17 @@ pub fn compile(
         let without_sql = drafts.values().filter(|draft| has_no_sql(&draft.node));
         without_sql.for_each(|draft| introspection.know(&draft.node));
     }
+    let mut batches = microbatch::Templates::default();
     let templates = Compiler {
         jinja: &jinja,
         graph: &graph,
         introspection: introspection.as_ref(),
     };
+    let with_time: BTreeSet<String> = drafts
+        .values()
+        .filter(|draft| event_time(&draft.node).is_some())
+        .map(|draft| draft.node.unique_id.clone())
+        .collect();
     let mut compiled: BTreeMap<String, Compiled> = BTreeMap::new();
     let mut errors = Vec::new();
     for unique_id in order {
@@ -80,6 +89,14 @@ pub fn compile(
         };
         match templates.compile(draft, &compiled) {
             Ok(Some(result)) => drop(compiled.insert(unique_id, result)),
+            Ok(None) => {}
+            Err(diagnostic) => errors.push(Error::from(diagnostic)),
+        }
+        match templates.batches(draft, &compiled, &with_time) {
+            Ok(Some(kept)) => {
+                batches.keep(&draft.node.unique_id, kept.template);
+                warnings.extend(kept.warning);
+            }
             Ok(None) => {}
             Err(diagnostic) => errors.push(Error::from(diagnostic)),
         }
@@ -95,11 +112,6 @@ pub fn compile(
     };
     errors.extend(units.unit_tests(&mut drafts));
     Error::collected(errors)?;
-    let mut nodes = BTreeMap::new();
-    for (unique_id, mut draft) in drafts {
-        draft.node.fingerprint = fingerprint(project, &draft.node)?;
-        nodes.insert(unique_id, draft.node);
-    }
     Ok(Manifest {
         project: project.name.clone(),
         root: project.root.clone(),
@@ -108,9 +120,10 @@ pub fn compile(
         is_default_target: target.is_default,
         schema: target.schema.clone(),
         threads: target.threads,
-        nodes,
+        nodes: nodes_of(project, drafts)?,
         docs,
         macros,
+        batches,
         hooks: Hooks::new(
             operations,
             jinja,
@@ -119,6 +132,20 @@ pub fn compile(
         ),
         warnings,
     })
+}
+
+/// The nodes, with their fingerprints.
+fn nodes_of(
+    project: &ProjectFile,
+    drafts: BTreeMap<String, Draft>,
+) -> Result<BTreeMap<String, Node>> {
+    drafts
+        .into_iter()
+        .map(|(unique_id, mut draft)| {
+            draft.node.fingerprint = fingerprint(project, &draft.node)?;
+            Ok((unique_id, draft.node))
+        })
+        .collect()
 }
 
 fn has_no_sql(node: &Node) -> bool {
@@ -130,7 +157,7 @@ fn has_no_sql(node: &Node) -> bool {
 
 /// What the templates of all nodes are compiled with.
 struct Compiler<'a> {
-    jinja: &'a Jinja,
+    jinja: &'a Arc<Jinja>,
     graph: &'a Arc<Graph>,
     introspection: Option<&'a Arc<Introspection>>,
 }

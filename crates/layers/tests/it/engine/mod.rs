@@ -7,6 +7,7 @@ mod hooks;
 mod incremental;
 mod introspection;
 mod memory;
+mod microbatch;
 mod snapshots;
 mod strategies;
 mod support;
