@@ -165,7 +165,12 @@ def main() -> int:
     arguments.add_argument("layers")
     arguments.add_argument("--dbt", default="dbt")
     options = arguments.parse_args()
-    tables = [*MODELS, *MICROBATCHES, *(f"on_{policy}" for policy in CHANGING), *SNAPSHOTS]
+    tables = [
+        *MODELS,
+        *MICROBATCHES,
+        *(f"on_{policy}" for policy in CHANGING),
+        *SNAPSHOTS,
+    ]
     differences = 0
     with tempfile.TemporaryDirectory() as scratch:
         project = Path(scratch) / "project"
