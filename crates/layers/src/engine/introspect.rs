@@ -179,7 +179,7 @@ impl Introspection {
             .map(|(relation, table)| (relation, table.clone()));
         let session = opened.engine.session(tables);
         let plan = session.state().create_logical_plan(sql).await;
-        match plan {
+        match plan.and_then(|plan| plan::one_type(&session, plan)) {
             Ok(
                 LogicalPlan::Ddl(_)
                 | LogicalPlan::Dml(_)

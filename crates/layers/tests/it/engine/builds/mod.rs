@@ -9,6 +9,7 @@ mod nested;
 mod other_builds;
 mod refused;
 mod test_settings;
+mod unions;
 mod unit_tests;
 mod written;
 
