@@ -8,25 +8,25 @@
     select
         *,
         row_number() over (
-            partition by "eventId", event_date
+            partition by {{ adapter.quote('eventId') }}, event_date
             order by
-                ts, "userId", "sessionId", "itemInSession", page, auth, method, status, level,
+                ts, {{ adapter.quote('userId') }}, {{ adapter.quote('sessionId') }}, {{ adapter.quote('itemInSession') }}, page, auth, method, status, level,
                 city, state, zip, lat, lon, registration
                 {%- for column in own %}, {{ column }}{% endfor %}
         ) as copy
     from {{ relation }}
-    where "eventId" is not null
+    where {{ adapter.quote('eventId') }} is not null
 )
 {%- endmacro %}
 
 {# The columns that all four facts have. #}
 {% macro event_columns() -%}
-    "eventId" as event_id,
+    {{ adapter.quote('eventId') }} as event_id,
     event_date,
     ts,
-    "userId" as user_id,
-    "sessionId" as session_id,
-    "itemInSession" as item_in_session,
+    {{ adapter.quote('userId') }} as user_id,
+    {{ adapter.quote('sessionId') }} as session_id,
+    {{ adapter.quote('itemInSession') }} as item_in_session,
     page,
     auth,
     method,

@@ -6,10 +6,10 @@ select
     event_date as date,
     '{{ topic }}' as topic,
     count(*) as rows_in_bronze,
-    count(distinct "eventId") as rows_kept,
-    count("eventId") - count(distinct "eventId") as duplicates_dropped,
-    {{ count_if('"eventId" is null') }} as rows_without_id,
-    {{ count_if('"userId" is null') }} as rows_without_user
+    count(distinct {{ adapter.quote('eventId') }}) as rows_kept,
+    count({{ adapter.quote('eventId') }}) - count(distinct {{ adapter.quote('eventId') }}) as duplicates_dropped,
+    {{ count_if(adapter.quote('eventId') ~ ' is null') }} as rows_without_id,
+    {{ count_if(adapter.quote('userId') ~ ' is null') }} as rows_without_user
 from {{ source('bronze', topic) }}
 group by event_date
 {% if not loop.last %}union all{% endif %}

@@ -4,7 +4,7 @@ with bounds as (
 ),
 
 days as (
-    select cast(unnest(generate_series(first_date, last_date, interval '1 day')) as date) as date
+    select {{ days_from_to('first_date', 'last_date') }} as date
     from bounds
 )
 
@@ -15,8 +15,8 @@ select
     cast(date_part('month', date) as integer) as month,
     cast(date_part('day', date) as integer) as day_of_month,
     cast(date_part('doy', date) as integer) as day_of_year,
-    cast((date_part('dow', date) + 6) % 7 + 1 as integer) as day_of_week,
-    date_part('dow', date) in (0, 6) as is_weekend,
+    {{ day_of_week('date') }} as day_of_week,
+    {{ day_of_week('date') }} in (6, 7) as is_weekend,
     {{ week_of('date') }} as week,
     {{ month_of('date') }} as month_start
 from days

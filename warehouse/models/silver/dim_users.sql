@@ -19,7 +19,7 @@ versions as (
 )
 
 select
-    md5(cast(user_id as varchar) || chr(31) || cast({{ epoch_ms('ts') }} as varchar)) as user_key,
+    md5(cast(user_id as {{ dbt.type_string() }}) || chr(31) || cast({{ epoch_ms('ts') }} as {{ dbt.type_string() }})) as user_key,
     user_id,
     cast(version as bigint) as version,
     level,

@@ -2,10 +2,10 @@
 
 select
     {{ event_columns() }},
-    coalesce("songId", {{ hash_of('artist', 'song') }}) as song_id,
+    coalesce({{ adapter.quote('songId') }}, {{ hash_of('artist', 'song') }}) as song_id,
     song,
-    coalesce("artistId", md5(coalesce(artist, ''))) as artist_id,
+    coalesce({{ adapter.quote('artistId') }}, md5(coalesce(artist, ''))) as artist_id,
     artist,
     duration
-from {{ one_row_per_event(source('bronze', 'listen_events'), own=['artist', 'song', 'duration', '"songId"', '"artistId"']) }}
+from {{ one_row_per_event(source('bronze', 'listen_events'), own=['artist', 'song', 'duration', adapter.quote('songId'), adapter.quote('artistId')]) }}
 where copy = 1

@@ -7,19 +7,19 @@ with events as (
     select
         event_date,
         ts,
-        "userId" as user_id,
-        "sessionId" as session_id,
-        "itemInSession" as item_in_session,
-        "eventId" as event_id,
+        {{ adapter.quote('userId') }} as user_id,
+        {{ adapter.quote('sessionId') }} as session_id,
+        {{ adapter.quote('itemInSession') }} as item_in_session,
+        {{ adapter.quote('eventId') }} as event_id,
         level,
-        "firstName" as first_name,
-        "lastName" as last_name,
+        {{ adapter.quote('firstName') }} as first_name,
+        {{ adapter.quote('lastName') }} as last_name,
         gender,
         registration as registered_at,
         city,
         state
     from {{ source('bronze', topic) }}
-    where "userId" is not null
+    where {{ adapter.quote('userId') }} is not null
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
 ),
