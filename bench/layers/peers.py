@@ -54,6 +54,8 @@ def spark_settings(place, memory, threads):
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.parquet.compression.codec": "zstd",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        # What a shuffle wrote is deleted once the garbage collector finds that nothing refers to it.
+        "spark.cleaner.periodicGC.interval": "1min",
         # For a cluster it is 200.
         "spark.sql.shuffle.partitions": str(16 * threads),
     }

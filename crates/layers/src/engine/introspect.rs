@@ -28,6 +28,7 @@ use super::project::{place, sql_of};
 use super::relations;
 use super::seeds::Seed;
 use super::session::Engine;
+use super::unions;
 use crate::diagnostics::Diagnostic;
 use crate::jinja::context::{Answer, Warehouse};
 use crate::manifest::{Node, Relation, ResourceType};
@@ -179,7 +180,7 @@ impl Introspection {
             .map(|(relation, table)| (relation, table.clone()));
         let session = opened.engine.session(tables);
         let plan = session.state().create_logical_plan(sql).await;
-        match plan.and_then(|plan| plan::one_type(&session, plan)) {
+        match plan.and_then(|plan| unions::one_type(&session, plan)) {
             Ok(
                 LogicalPlan::Ddl(_)
                 | LogicalPlan::Dml(_)

@@ -36,6 +36,7 @@ mod snapshots;
 mod stage;
 mod state;
 mod touched;
+mod unions;
 mod unit_tests;
 pub(crate) mod ways;
 

@@ -4,14 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use datafusion::common::tree_node::TreeNode;
-use datafusion::common::{Column, DFSchema, DataFusionError, SchemaError};
+use datafusion::common::{Column, DataFusionError, SchemaError};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
-use datafusion::optimizer::AnalyzerRule;
-use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion::prelude::SessionContext;
 
 use super::introspect::sql_name;
+use super::unions::one_type;
 use crate::diagnostics::{Diagnostic, nearest};
 use crate::manifest::{Node, TestKind};
 use crate::{Error, Result};
@@ -48,32 +46,6 @@ pub async fn logical(session: &SessionContext, node: &Node, sql: &str) -> Result
             .into()),
         plan => Ok(plan),
     }
-}
-
-/// The plan with one type for each column of a union. The planner leaves that to the analyzer, and until then says that
-/// the types are those of the first branch: a table would be made of these.
-pub(super) fn one_type(
-    session: &SessionContext,
-    plan: LogicalPlan,
-) -> Result<LogicalPlan, DataFusionError> {
-    let differs = plan.exists(|node| {
-        let LogicalPlan::Union(union) = node else {
-            return Ok(false);
-        };
-        let types = |schema: &DFSchema| -> Vec<DataType> {
-            let fields = schema.fields().iter();
-            fields.map(|field| field.data_type().clone()).collect()
-        };
-        let first = types(&union.schema);
-        Ok(union
-            .inputs
-            .iter()
-            .any(|input| types(input.schema()) != first))
-    })?;
-    if !differs {
-        return Ok(plan);
-    }
-    TypeCoercion::new().analyze(plan, session.state().config_options())
 }
 
 /// No table has two columns of one name, whatever the case of their letters.

@@ -19,6 +19,14 @@ async fn a_union_has_the_type_that_holds_the_values_of_all_its_branches() {
             ["", "1.0"],
         ),
         (
+            "select cast(null as decimal(28, 6)) as n union all select cast(1e300 as double)",
+            ["", "1e300"],
+        ),
+        (
+            "select 1 as n union all select cast(2.5 as decimal(4, 1)) union all select cast(1e300 as double)",
+            ["1.0", "1e300"],
+        ),
+        (
             "select cast(2 as integer) as n union select cast(3 as bigint) union select cast(2 as integer)",
             ["2", "3"],
         ),
